@@ -1,0 +1,3 @@
+//! GGUF.
+mod quant;
+pub use quant::BlockQuant;
