@@ -1,0 +1,6 @@
+//! The report as plain data, and what is drawn from it: terminal text, JSON with its schema, one self-contained HTML page.
+//!
+//! Everything a rendering shows stands in [`data::Report`]: the HTML page can be made again from `report.json` alone.
+//! No rendering decides anything, reads a clock or opens a model.
+
+pub mod data;
