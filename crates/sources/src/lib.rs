@@ -4,13 +4,26 @@
 //! Nothing executes, nothing is held in memory but headers.
 
 pub mod bytes;
+pub mod claims;
+pub mod constants;
+pub mod ctranslate2;
+pub mod digest;
 mod encoding;
 mod error;
+pub mod family;
 pub mod gguf;
+mod model;
+pub mod npz;
+pub mod onnx;
+pub mod safetensors;
 pub mod store;
 pub mod tensor;
+pub mod torch;
+pub mod view;
+pub mod vocabulary;
 mod weights;
 
 pub use encoding::Encoding;
 pub use error::{FormatError, SourceError};
+pub use model::{Format, Model};
 pub use weights::{Axis, Binding, Part, Role, Rows, Slot, Space, Stack, TensorSource, View, Weight};

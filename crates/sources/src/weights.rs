@@ -1,6 +1,5 @@
 //! Tensors as the rest of the program sees them: matrices with a role and with named axes, whatever the file called and stored them.
 
-use crate::FormatError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -175,6 +174,15 @@ impl Weight {
         self.rows * self.cols
     }
 
+    /// The same weight with only these of its rows; for a weight whose view takes all rows in order.
+    #[must_use]
+    pub fn with_rows(&self, rows: Vec<usize>) -> Self {
+        let mut part = self.clone();
+        part.rows = rows.len();
+        part.view.rows = Rows::Indices(rows);
+        part
+    }
+
     /// How reports call it: the slot if there is one, else the stored name.
     pub fn label(&self) -> String {
         self.slot.map_or_else(|| self.name.clone(), |slot| slot.to_string())
@@ -234,7 +242,3 @@ pub trait TensorSource: Send + Sync {
     fn read_raw(&self, tensor: usize, bytes: Range<u64>, out: &mut [u8]) -> Option<Result<(), crate::SourceError>>;
 }
 
-/// A range outside its tensor: a defect of the caller.
-pub(crate) fn out_of_range(what: &str, found: usize, limit: usize) -> FormatError {
-    FormatError::new(what, found, format!("less than {limit}"))
-}

@@ -1,0 +1,112 @@
+//! The card of a method: written once as the doc comment of its declaration, read by `explain`, the docs, the report and the schema.
+
+/// The question that an observation speaks to. Questions are never merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// Do the models share trained weights or a trained ancestor?
+    Derivation,
+}
+
+impl Question {
+    /// As in the JSON report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Derivation => "derivation",
+        }
+    }
+}
+
+/// What a method needs from each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation; GLOSSARY.md defines access")]
+pub enum Access {
+    Weights,
+    Tokenizer,
+}
+
+impl Access {
+    /// As in the JSON report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Tokenizer => "tokenizer",
+        }
+    }
+}
+
+/// Which values of a statistic count against the null hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// Large values.
+    Upper,
+}
+
+/// The number that a method computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantity {
+    /// As in the formula.
+    pub symbol: &'static str,
+    /// `"1"` for dimensionless, `"units"`, `"nats"`.
+    pub unit: &'static str,
+    /// Smallest and largest possible value.
+    pub range: (f64, f64),
+    /// The tail that counts.
+    pub tail: Tail,
+}
+
+/// What a stranger must know of a method before trusting it.
+#[derive(Debug)]
+pub struct Card {
+    /// Stable for ever: `weights.unit-alignment`.
+    pub id: &'static str,
+    /// The question it speaks to.
+    pub question: Question,
+    /// H0 in one sentence.
+    pub null: &'static str,
+    /// What is computed.
+    pub statistic: Quantity,
+    /// What both sides must give.
+    pub access: &'static [Access],
+    /// Where it was published, or what it rests on.
+    pub reference: &'static str,
+    /// The doc comment, line by line.
+    pub doc: &'static [&'static str],
+}
+
+/// The headings that every card has, in order.
+pub const HEADINGS: &[&str] =
+    &["Question", "Null hypothesis", "Statistic", "Shapes and units", "Null distribution", "Assumptions", "Survives", "Fails when", "Reference", "Example"];
+
+impl Card {
+    /// The text under each heading of the doc comment, as one paragraph.
+    pub fn sections(&self) -> Vec<(&'static str, String)> {
+        let mut sections: Vec<(&'static str, String)> = Vec::new();
+        for line in self.doc {
+            let line = line.strip_prefix(' ').unwrap_or(line);
+            if let Some(heading) = line.strip_prefix("# ") {
+                sections.push((heading.trim(), String::new()));
+            } else if let Some((_, text)) = sections.last_mut() {
+                let line = line.trim();
+                if !text.is_empty() && !line.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(line);
+            }
+        }
+        sections
+    }
+
+    /// The text under one heading.
+    pub fn section(&self, heading: &str) -> String {
+        self.sections().into_iter().find(|(found, _)| *found == heading).map(|(_, text)| text).unwrap_or_default()
+    }
+}
+
+/// Declares a method's [`Card`], capturing the doc comment above it.
+macro_rules! card {
+    ($(#[doc = $doc:literal])* $vis:vis static $name:ident = { $($field:ident: $value:expr),* $(,)? }) => {
+        $(#[doc = $doc])*
+        $vis static $name: $crate::card::Card = $crate::card::Card { doc: &[$($doc),*], $($field: $value),* };
+    };
+}
+pub(crate) use card;

@@ -1,0 +1,17 @@
+//! Methods: one way each to turn two models into an observation. Nothing here decides; `verdict` does.
+
+mod card;
+mod correspondence;
+mod method;
+mod methods;
+mod pair_pass;
+mod registry;
+mod sample;
+mod shared_space;
+mod side;
+
+pub use card::{Access, Card, HEADINGS, Quantity, Question, Tail};
+pub use correspondence::{BlockMatrix, Correspondence, How, Pair};
+pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+pub use registry::METHODS;
+pub use side::{ConstantWeight, Side};

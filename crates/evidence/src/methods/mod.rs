@@ -1,0 +1,12 @@
+//! The methods, by what they need access to; one file each.
+
+pub(crate) mod tokenizer {
+    pub(crate) mod overlap;
+}
+pub(crate) mod weights {
+    pub(crate) mod edits;
+    pub(crate) mod haar_bound;
+    pub(crate) mod matrix_match;
+    pub(crate) mod tensor_identity;
+    pub(crate) mod unit_alignment;
+}

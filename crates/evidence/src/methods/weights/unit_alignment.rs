@@ -1,0 +1,193 @@
+//! `weights.unit-alignment`: do units, heads and residual coordinates line up by index?
+
+use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome};
+use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};
+use rayon::prelude::*;
+use sources::{Space, Stack};
+use stats::alignment::{Centring, Coincidences, RowAlignment, RowPair, align_rows, coincidence_p, pooled_asymptotic_p, pooled_bound, pooled_z};
+use stats::{NullDistribution, PValue, sampling};
+
+card! {
+    /// # Question
+    /// Do the hidden units, heads and residual coordinates of the suspect carry the same indices as those of the reference?
+    /// # Null hypothesis
+    /// The two models were initialised independently; data, order, recipe, architecture and tokenizer may all be shared. Training does not
+    /// know the order of hidden units, so which unit carries which index is a uniformly random permutation.
+    /// # Statistic
+    /// In every exchangeable space of `h` units, `C_ij` is the sum over its matrices of the column-centred cosine of the reference's
+    /// unit `i` with the suspect's unit `j`. `X = Σ C_ii`, with `μ = (1/h) Σ_ij C_ij` and
+    /// `σ² = (1/(h−1)) Σ_ij (C_ij − C̄_i· − C̄_·j + C̄)²` under the null. The reported statistic is the mean aligned cosine
+    /// `Σ C_ii` over units and matrices; z and the coincidences `K` (mutual nearest neighbours with equal index) stand in the parts. Large values count.
+    /// # Shapes and units
+    /// Per space and matrix two `[h, d]` arrays, `h` at most 1024 units drawn by the seed, `d` at most 1024 drawn entries (16,384 a head). Cosines, dimensionless.
+    /// # Null distribution
+    /// Two p-values that hold at every size: the exact law of coincidences, and Chatterjee's bound `2 exp(−t²/(4μ_a + 2t))` pooled over spaces,
+    /// which are independent under the null. The smaller one counts, times 4: two tests, and the path of blocks as it stands or as the values
+    /// suggest, the latter times the number of possible paths as well. The normal approximation is shown and concludes nothing.
+    /// # Assumptions
+    /// The spaces are those that the family file declares: hidden units; heads, not under ALiBi or a shared relative bias; residual coordinates,
+    /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out.
+    /// # Survives
+    /// Fine-tuning, long continued pretraining, adapters, pruning, quantisation, merging, another vocabulary; dropped blocks in part.
+    /// # Fails when
+    /// Every space was permuted or rotated on purpose; the widths differ. It also rejects for two trainings from one shared initialisation, which is not derivation.
+    /// # Reference
+    /// Hoeffding, A combinatorial central limit theorem (1951); Chatterjee, PTRF 138 (2007), Prop. 1.1; Zhu et al., arXiv:2502.12292, Thm 3 (independence of blocks).
+    /// # Example
+    /// `testdata/models`: base against finetuned, z above 150 in every block; against independent (same data and order, another seed), z within ±2.5.
+    pub(crate) static CARD = {
+        id: "weights.unit-alignment",
+        question: Question::Derivation,
+        null: "the two models were initialised independently; everything else may be shared",
+        statistic: Quantity { symbol: "mean cosine", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        access: &[Access::Weights],
+        reference: "Hoeffding 1951; Chatterjee 2007, Prop. 1.1; arXiv:2502.12292",
+    }
+}
+
+pub(crate) struct UnitAlignment;
+
+/// Fewer units cannot be permuted in enough ways to say anything.
+const MIN_UNITS: usize = 4;
+
+struct Block {
+    label: String,
+    layer: Option<usize>,
+    matrices: usize,
+    units_of: usize,
+    alignment: RowAlignment,
+}
+
+impl Method for UnitAlignment {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
+        if case.reference.model.binding.is_none() || case.suspect.model.binding.is_none() {
+            return Ok(Outcome::not_applicable("at least one side has no family, so nothing says which axes are units; weights.matrix-match needs none"));
+        }
+        let spaces = shared_spaces(case.reference, case.suspect, &case.correspondence.layers);
+        let blocks: Vec<Block> = spaces
+            .into_iter()
+            .collect::<Vec<_>>()
+            .par_iter()
+            .map(|(space, axes)| align(case, *space, axes))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect();
+        if blocks.is_empty() {
+            return Ok(Outcome::not_applicable("the two models have no exchangeable space of equal width in a common role"));
+        }
+        Ok(Outcome::Observed(summarise(case, &blocks)))
+    }
+}
+
+fn align(case: &Case<'_>, space: Space, axes: &[SharedAxis]) -> Result<Option<Block>, MethodError> {
+    let units_of = axes.first().map_or(0, SharedAxis::units);
+    if units_of < MIN_UNITS {
+        return Ok(None);
+    }
+    let label = space_label(space);
+    let units = sampling::draw(case.seed, &label, units_of, units_of.min(MAX_UNITS));
+    let mut matrices = Vec::new();
+    for axis in axes {
+        matrices.push(read_units(case.reference, case.suspect, axis, &units, case.seed)?);
+    }
+    let pairs: Vec<RowPair<'_>> = matrices.iter().map(|(reference, suspect, width)| RowPair { reference, suspect, width: *width }).collect();
+    // A matrix with values that are not finite cannot be ranked; the block is left out, and the other methods report the values.
+    let Ok(alignment) = align_rows(&pairs, units.len(), Centring::Columns) else { return Ok(None) };
+    let layer = match space {
+        Space::MlpUnits { layer, .. } | Space::Heads { layer, .. } => Some(layer),
+        _ => None,
+    };
+    Ok(Some(Block { label, layer, matrices: axes.len(), units_of, alignment }))
+}
+
+fn space_label(space: Space) -> String {
+    let stack = |stack: Stack| match stack {
+        Stack::Single => "",
+        Stack::Encoder => "encoder ",
+        Stack::Decoder => "decoder ",
+    };
+    match space {
+        Space::Residual(s) => format!("{}residual coordinates", stack(s)),
+        Space::MlpUnits { stack: s, layer, expert: None } => format!("{}block {layer}, MLP units", stack(s)),
+        Space::MlpUnits { stack: s, layer, expert: Some(expert) } => format!("{}block {layer}, units of expert {expert}", stack(s)),
+        Space::Heads { stack: s, layer, cross } => format!("{}block {layer}, {}heads", stack(s), if cross { "cross-attention " } else { "" }),
+        Space::Vocabulary => "vocabulary".into(),
+        Space::Fixed => "fixed".into(),
+    }
+}
+
+fn summarise(case: &Case<'_>, blocks: &[Block]) -> Observation {
+    let alignments: Vec<RowAlignment> = blocks.iter().map(|b| b.alignment).collect();
+    let coincidences: Vec<Coincidences> = alignments.iter().map(RowAlignment::coincidences).collect();
+    let by_coincidence = coincidence_p(&coincidences).unwrap_or_else(|_| PValue::new(0.0, NullDistribution::Exact));
+    let by_bound = pooled_bound(&alignments);
+    let ln_paths = if case.correspondence.layers_changed { path_choices(case) } else { 0.0 };
+    let smaller = if by_coincidence.ln() <= by_bound.ln() { by_coincidence } else { by_bound };
+    let p = PValue::new(smaller.ln() + 4f64.ln() + ln_paths, NullDistribution::Bound { of: "the smaller of two rigorous p-values, times 4, times the paths of blocks" });
+    let units: u64 = alignments.iter().map(|a| a.n_units).sum();
+    let hits: u64 = alignments.iter().map(|a| a.n_hits).sum();
+    let weight: f64 = blocks.iter().map(|b| (b.matrices as u64 * b.alignment.n_units) as f64).sum();
+    let mean = alignments.iter().map(|a| a.observed).sum::<f64>() / weight;
+    let z = pooled_z(&alignments);
+    let asymptotic = pooled_asymptotic_p(&alignments);
+    let mut parts = vec![
+        Explanation::leaf("coincidences", hits as f64, "units", format!("of {units} units have their nearest neighbour, mutually, at their own index; log10 p = {:.1} ({})", by_coincidence.log10(), kind(by_coincidence))),
+        Explanation::leaf("Chatterjee's bound", by_bound.log10(), "log10 p", "pooled over all spaces"),
+    ];
+    if let Some(z) = z {
+        parts.push(Explanation::leaf("z", z, "1", format!("pooled over all spaces; asymptotic log10 p = {:.1}, shown and not concluded from", asymptotic.log10())));
+    }
+    if ln_paths > 0.0 {
+        parts.push(Explanation::leaf("paths of blocks", ln_paths / std::f64::consts::LN_10, "log10", "number of possible paths, by which the p-value was multiplied"));
+    }
+    parts.extend(blocks.iter().map(|block| Explanation {
+        label: block.label.clone(),
+        value: Some(block.alignment.observed / (block.matrices as u64 * block.alignment.n_units) as f64),
+        unit: "1",
+        words: format!("mean aligned cosine of {} of {} units in {} matrices", block.alignment.n_units, block.units_of, block.matrices),
+        parts: vec![
+            Explanation::leaf("z", block.alignment.z().unwrap_or(0.0), "1", ""),
+            Explanation::leaf("coincidences", block.alignment.n_hits as f64, "units", format!("of {} mutual nearest neighbours", block.alignment.n_mutual)),
+            Explanation::leaf("expected sum", block.alignment.expected, "1", format!("observed {:.3}, standard deviation {:.3}", block.alignment.observed, block.alignment.variance.sqrt())),
+        ],
+    }));
+    let explanation = Explanation {
+        label: "aligned units".into(),
+        value: Some(mean),
+        unit: "1",
+        words: format!("{hits} of {units} units in {} spaces find their nearest neighbour at their own index; about {} are expected by chance", blocks.len(), blocks.len()),
+        parts,
+    };
+    let mut observation = Observation::new(mean, units as usize, Some(p), explanation);
+    observation.blocks = blocks
+        .iter()
+        .map(|b| BlockPoint {
+            label: b.label.clone(),
+            layer: b.layer,
+            z: b.alignment.z().unwrap_or(0.0),
+            coincidences: b.alignment.n_hits as usize,
+            units: b.alignment.n_units as usize,
+            p_value: coincidence_p(&[b.alignment.coincidences()]).unwrap_or(b.alignment.chatterjee_bound()),
+        })
+        .collect();
+    observation
+}
+
+/// ln of the number of ways to give each suspect block a reference block or none.
+fn path_choices(case: &Case<'_>) -> f64 {
+    let blocks = |side: &crate::Side<'_>| side.model.binding.as_ref().map_or(0, |b| b.layers.iter().map(|&(_, n)| n).sum::<usize>());
+    blocks(case.suspect) as f64 * (blocks(case.reference) as f64 + 1.0).ln()
+}
+
+fn kind(p: PValue) -> &'static str {
+    match p.from() {
+        NullDistribution::Exact => "exact",
+        _ => "bound",
+    }
+}

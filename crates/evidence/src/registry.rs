@@ -1,0 +1,12 @@
+//! Every method, once. `filiation methods`, the docs, the laws and the report read this list.
+
+use crate::Method;
+use crate::methods::tokenizer::overlap::Overlap;
+use crate::methods::weights::edits::Edits;
+use crate::methods::weights::haar_bound::HaarBound;
+use crate::methods::weights::matrix_match::MatrixMatch;
+use crate::methods::weights::tensor_identity::TensorIdentity;
+use crate::methods::weights::unit_alignment::UnitAlignment;
+
+/// In the order in which reports show them.
+pub static METHODS: &[&dyn Method] = &[&TensorIdentity, &UnitAlignment, &MatrixMatch, &HaarBound, &Edits, &Overlap];

@@ -1,0 +1,327 @@
+//! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
+
+use crate::cli::Compare;
+use evidence::{Access, Card, Correspondence, Explanation, METHODS, Observation, Outcome, Pair, Question, Side};
+use report::data;
+use sources::digest::Custody;
+use sources::{Model, TensorSource};
+use stats::{NullDistribution, PValue};
+use std::collections::BTreeMap;
+use verdict::{Conclusion, Verdict};
+
+/// Everything known at the end of a run.
+pub(crate) struct Examined<'a> {
+    pub(crate) args: &'a Compare,
+    pub(crate) reference: &'a Side<'a>,
+    pub(crate) reference_custody: &'a Custody,
+    pub(crate) suspect: &'a Side<'a>,
+    pub(crate) suspect_custody: &'a Custody,
+    pub(crate) correspondence: &'a Correspondence,
+    pub(crate) outcomes: &'a [(&'static Card, Outcome)],
+    pub(crate) controls: &'a [ControlOutcomes<'a>],
+    pub(crate) verdict: &'a Verdict,
+}
+
+/// The same methods on an independent model.
+pub(crate) struct ControlOutcomes<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) custody: Custody,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+pub(crate) fn report(case: &Examined<'_>) -> data::Report {
+    let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
+    custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
+    custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
+    data::Report {
+        schema: data::SCHEMA.to_owned(),
+        tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
+        case: data::Case {
+            reference: side(case.reference.model, case.reference_custody),
+            suspect: side(case.suspect.model, case.suspect_custody),
+            controls: case.controls.iter().map(|c| side(c.model, &c.custody)).collect(),
+            seed: case.args.seed,
+        },
+        verdicts: vec![verdict(case)],
+        findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, i, card, outcome)).collect(),
+        cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
+        pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
+        matches: case.correspondence.pairs.iter().map(|pair| tensor_match(case, pair)).collect(),
+        constants_left_out: case
+            .suspect
+            .constants
+            .iter()
+            .map(|c| data::Constant { name: c.label.clone(), why: c.why.clone(), elements: c.elements as u64 })
+            .collect(),
+        claims: claims(case),
+        not_run: METHODS
+            .iter()
+            .map(|method| method.card())
+            .filter(|card| !case.outcomes.iter().any(|(run, _)| run.id == card.id))
+            .map(|card| data::NotRun { method: card.id.into(), why: "not among the methods that --method named".into() })
+            .collect(),
+        limits: case.verdict.limits.clone(),
+        custody,
+        command: Some(command(case.args)),
+    }
+}
+
+fn side(model: &Model, custody: &Custody) -> data::Side {
+    let mut encodings: BTreeMap<String, usize> = BTreeMap::new();
+    for tensor in model.tensors() {
+        *encodings.entry(tensor.encoding.to_string()).or_default() += tensor.elements();
+    }
+    let encoding = encodings.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(name, _)| name);
+    data::Side {
+        path: model.path.display().to_string(),
+        sha256: custody.sha256.clone(),
+        tensor_root: custody.tensor_root.clone(),
+        family: model.binding.as_ref().map(|b| b.family.clone()),
+        n_parameters: model.parameters(),
+        format: Some(model.format.to_string()),
+        encoding,
+        n_tensors: Some(model.tensors().len() as u64),
+        n_layers: model.binding.as_ref().map(|b| b.layers.iter().map(|&(_, n)| n as u64).sum()),
+    }
+}
+
+fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
+    custody.files.iter().map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() }).collect()
+}
+
+fn verdict(case: &Examined<'_>) -> data::Verdict {
+    let verdict = case.verdict;
+    data::Verdict {
+        question: data::Question::Derivation,
+        conclusion: match verdict.conclusion {
+            Conclusion::SupportsDerivation => data::Conclusion::SupportsDerivation,
+            Conclusion::SupportsIndependence => data::Conclusion::SupportsIndependence,
+            Conclusion::Inconclusive => data::Conclusion::Inconclusive,
+        },
+        scope: data::Scope {
+            shared_fraction: verdict.scope.shared_fraction,
+            roles: verdict.scope.roles.iter().map(|(name, role)| (name.clone(), role.fraction())).collect(),
+            elements: verdict.scope.roles.iter().map(|(name, role)| (name.clone(), role.elements)).collect(),
+            by_layer: verdict
+                .scope
+                .by_layer
+                .iter()
+                .map(|layer| data::LayerScope { layer: layer.layer.clone(), shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64, elements: layer.elements })
+                .collect(),
+        },
+        relation: verdict.relation.iter().filter_map(|name| data::Relation::from_word(name)).collect(),
+        p_value: verdict.strongest.as_ref().map(|s| {
+            let (null, null_detail) = null_of(s.p_value);
+            data::PValue { log10: s.p_value.log10(), null, method: s.method.into(), null_detail }
+        }),
+        log10_lr: None,
+        log10_lr_bounds: None,
+        calibration: None,
+        statement: verdict.statement.clone(),
+        would_help: verdict.would_help.clone(),
+    }
+}
+
+fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
+    match p.from() {
+        NullDistribution::Exact => (data::NullKind::Exact, None),
+        NullDistribution::Permutation { n } => (data::NullKind::Permutation, Some(format!("{n} permutations"))),
+        NullDistribution::Asymptotic { law } => (data::NullKind::Asymptotic, Some(law.into())),
+        NullDistribution::Bound { of } => (data::NullKind::Bound, Some(of.into())),
+    }
+}
+
+fn finding(case: &Examined<'_>, index: usize, card: &Card, outcome: &Outcome) -> data::Finding {
+    let controls = case
+        .controls
+        .iter()
+        .map(|control| {
+            let observed = observed(&control.outcomes[index]);
+            data::Control {
+                model: control.model.path.display().to_string(),
+                statistic: observed.map(|o| o.statistic),
+                log10_p: observed.and_then(|o| o.p_value).map(PValue::log10),
+            }
+        })
+        .collect();
+    let mut finding = data::Finding { method: card.id.into(), question: question(card.question), controls, ..data::Finding::default() };
+    match outcome {
+        Outcome::Observed(o) => {
+            let null = o.p_value.map(null_of);
+            finding.outcome = data::Outcome::Observed;
+            finding.statistic = Some(o.statistic);
+            finding.log10_p = o.p_value.map(PValue::log10);
+            finding.null_distribution = null.as_ref().map(|(kind, _)| *kind);
+            finding.null_detail = null.and_then(|(_, detail)| detail);
+            finding.n = Some(o.n as u64);
+            finding.words = Some(o.explanation.words.clone());
+            finding.parts = o.explanation.parts.iter().map(explanation).collect();
+            finding.parts.extend(o.relations.iter().map(|r| data::Explanation { label: r.name.into(), words: r.words.clone(), ..data::Explanation::default() }));
+        }
+        Outcome::NotApplicable { why } => {
+            finding.outcome = data::Outcome::NotApplicable;
+            finding.why = Some(why.clone());
+        }
+    }
+    finding
+}
+
+fn observed(outcome: &Outcome) -> Option<&Observation> {
+    match outcome {
+        Outcome::Observed(observation) => Some(observation),
+        Outcome::NotApplicable { .. } => None,
+    }
+}
+
+fn question(question: Question) -> data::Question {
+    match question {
+        Question::Derivation => data::Question::Derivation,
+    }
+}
+
+fn explanation(e: &Explanation) -> data::Explanation {
+    data::Explanation {
+        label: e.label.clone(),
+        value: e.value,
+        unit: e.unit.into(),
+        words: e.words.clone(),
+        parts: e.parts.iter().map(explanation).collect(),
+        ..data::Explanation::default()
+    }
+}
+
+fn card(card: &Card) -> data::Card {
+    data::Card {
+        id: card.id.into(),
+        question: card.section("Question"),
+        null: card.null.into(),
+        statistic: card.section("Statistic"),
+        access: card
+            .access
+            .iter()
+            .map(|access| match access {
+                Access::Weights => data::Access::Weights,
+                Access::Tokenizer => data::Access::Tokenizer,
+            })
+            .collect(),
+        assumptions: card.section("Assumptions"),
+        survives: card.section("Survives"),
+        defeats: card.section("Fails when"),
+        reference: card.reference.into(),
+    }
+}
+
+fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
+    let blocks = &case.correspondence.blocks;
+    if blocks.values.iter().all(Option::is_none) {
+        return None;
+    }
+    let width = blocks.cols.len();
+    let column = |col: usize| {
+        let mut values: Vec<f64> = (0..blocks.rows.len()).filter_map(|row| blocks.values[row * width + col]).collect();
+        values.sort_by(|a, b| b.total_cmp(a));
+        values
+    };
+    let by_role = case.reference.model.binding.is_some() && case.suspect.model.binding.is_some();
+    Some(data::BlockMatrix {
+        rows: blocks.rows.clone(),
+        cols: blocks.cols.clone(),
+        roles: Vec::new(),
+        measure: if by_role { "mean sampled cosine of the matrices of equal role".into() } else { "sampled cosine".into() },
+        values: blocks.values.chunks(width).map(<[Option<f64>]>::to_vec).collect(),
+        best: (0..width).map(|col| column(col).first().copied()).collect(),
+        runner_up: (0..width).map(|col| column(col).get(1).copied()).collect(),
+    })
+}
+
+fn layers(case: &Examined<'_>) -> Vec<data::Layer> {
+    case.outcomes
+        .iter()
+        .filter_map(|(_, outcome)| observed(outcome))
+        .flat_map(|o| &o.blocks)
+        .map(|block| data::Layer {
+            layer: block.label.clone(),
+            z: Some(block.z),
+            coincidences: Some(block.coincidences as u64),
+            units: Some(block.units as u64),
+            log10_p: Some(block.p_value.log10()),
+        })
+        .collect()
+}
+
+fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
+    let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
+    let tensor = |weight: &sources::Weight| data::TensorRef { name: weight.name.clone(), slot: weight.slot.map(|slot| slot.to_string()) };
+    let digest = |custody: &Custody, weight: &sources::Weight| custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}"));
+    let digests = digest(case.reference_custody, reference).zip(digest(case.suspect_custody, suspect));
+    data::TensorMatch {
+        reference: tensor(reference),
+        suspect: tensor(suspect),
+        shape: case.suspect.model.tensors()[suspect.view.tensor].shape.iter().map(|&n| n as u64).collect(),
+        cosine: pair.moments.pearson(),
+        runner_up: pair.runner_up,
+        relative_difference: pair.moments.relative_difference(),
+        equal_fraction: Some(pair.moments.equal as f64 / (pair.moments.n.max(1)) as f64),
+        transposed: pair.transposed,
+        how: match pair.how {
+            evidence::How::Role => data::MatchedBy::Role,
+            evidence::How::Content => data::MatchedBy::Content,
+            evidence::How::Tokens => data::MatchedBy::Tokens,
+            evidence::How::Prefix => data::MatchedBy::Prefix,
+        },
+        digests: digests.map(|(reference, suspect)| data::DigestPair { reference, suspect }),
+    }
+}
+
+/// The card's claims beside what was found. Names are not tested: two checkpoints of any name can be compared.
+fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
+    let claims = &case.suspect.model.claims;
+    let conclusion = case.verdict.conclusion;
+    let mut list: Vec<data::Claim> = claims
+        .base_models
+        .iter()
+        .map(|claim| data::Claim {
+            field: "base_model".into(),
+            value: Some(claim.value.clone()),
+            found: format!(
+                "declared in {}; whether the reference given here is that model is not tested, but the evidence on derivation from it is: {}",
+                claim.origin,
+                match conclusion {
+                    Conclusion::SupportsDerivation => "supported",
+                    Conclusion::SupportsIndependence => "not supported",
+                    Conclusion::Inconclusive => "no conclusion",
+                }
+            ),
+            outcome: data::ClaimOutcome::NotTested,
+        })
+        .collect();
+    if let Some(claim) = &claims.relation {
+        let found = &case.verdict.relation;
+        let outcome = match conclusion {
+            Conclusion::SupportsDerivation if found.contains(&claim.value.as_str()) => data::ClaimOutcome::Agrees,
+            Conclusion::SupportsDerivation if !found.is_empty() => data::ClaimOutcome::Contradicts,
+            _ => data::ClaimOutcome::NotTested,
+        };
+        let words = if found.is_empty() { "no relation was found".to_owned() } else { format!("found: {}", found.join(", ")) };
+        list.push(data::Claim { field: "base_model_relation".into(), value: Some(claim.value.clone()), found: words, outcome });
+    }
+    if let Some(claim) = &claims.licence {
+        let reference = case.reference.model.claims.licence.as_ref();
+        let found = reference.map_or_else(|| "the reference declares none".to_owned(), |r| format!("the reference declares {}", r.value));
+        list.push(data::Claim { field: "license".into(), value: Some(claim.value.clone()), found, outcome: data::ClaimOutcome::NotTested });
+    }
+    list
+}
+
+fn command(args: &Compare) -> String {
+    let quote = |text: &str| if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) };
+    let mut words = vec!["filiation".to_owned(), "compare".into(), quote(&args.reference.display().to_string()), quote(&args.suspect.display().to_string())];
+    for control in &args.control {
+        words.extend(["--control".to_owned(), quote(&control.display().to_string())]);
+    }
+    for method in &args.method {
+        words.extend(["--method".to_owned(), quote(method)]);
+    }
+    words.extend(["--seed".to_owned(), args.seed.to_string()]);
+    words.join(" ")
+}

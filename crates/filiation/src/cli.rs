@@ -1,0 +1,112 @@
+//! The command line: a contract, so its words change only with a major version.
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Was this model derived from that one? Exact tests, stated error rates, and evidence that both sides can re-run.
+#[derive(Debug, Parser)]
+#[command(name = "filiation", version, propagate_version = true, max_term_width = 80)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// No progress and no warnings on stderr.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Threads to compute with; the result is the same at any number.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare two checkpoints: was the suspect derived from the reference?
+    Compare(Compare),
+    /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
+    Inspect(Inspect),
+    /// What a method tests, survives and fails on.
+    Explain(Explain),
+    /// List the methods.
+    Methods {
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs; the contract is `urn:filiation:report:v1`.
+    Json,
+}
+
+/// Conclusions that can be asked to fail the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Exit with 3 if the evidence supports derivation.
+    Derivation,
+    /// Exit with 3 if the evidence allows no conclusion.
+    Inconclusive,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The model that is claimed to be the origin: a weight file or a folder.
+    pub reference: PathBuf,
+    /// The model that is questioned: a weight file or a folder.
+    pub suspect: PathBuf,
+    /// An independent model whose numbers are shown beside the suspect's; can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub control: Vec<PathBuf>,
+    /// Run only this method; can be given several times. See `filiation methods`.
+    #[arg(long, value_name = "ID")]
+    pub method: Vec<String>,
+    /// Write `report.html` and `report.json` into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// How to print the result on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Draws units, rows and permutations; the same seed gives the same report.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Exit with 3 on this conclusion.
+    #[arg(long, value_enum, value_name = "CONCLUSION")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A weight file or a folder.
+    pub model: PathBuf,
+    /// Also list every tensor with its digest.
+    #[arg(long)]
+    pub tensors: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// As in `filiation methods`: `weights.unit-alignment`.
+    pub method: String,
+}
+
+/// The definition that completions, the man page and the reference are made from.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,24 @@
+//! `filiation methods`.
+
+use crate::Error;
+use crate::cli::Format;
+use crate::printer::Printer;
+
+pub(crate) fn run(format: Format, printer: &Printer) -> Result<(), Error> {
+    let cards = evidence::METHODS.iter().map(|method| method.card());
+    match format {
+        Format::Json => {
+            let list: Vec<_> = cards.map(|card| serde_json::json!({ "id": card.id, "question": card.question.name(), "null": card.null, "reference": card.reference })).collect();
+            printer.result(&serde_json::to_string_pretty(&list).map_err(|e| Error::Report(e.to_string()))?);
+        }
+        Format::Text => {
+            let mut text = String::new();
+            for card in cards {
+                text.push_str(&format!("{:24}  {}\n", card.id, card.section("Question")));
+            }
+            text.push_str("\n`filiation explain METHOD` tells what each tests, survives and fails on.\n");
+            printer.result(&text);
+        }
+    }
+    Ok(())
+}

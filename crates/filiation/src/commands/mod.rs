@@ -1,0 +1,7 @@
+//! One file a subcommand.
+
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod methods;

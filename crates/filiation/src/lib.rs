@@ -1,0 +1,61 @@
+//! The command line program as a library, so that `xtask` makes its reference and man page from the same definition.
+
+mod assemble;
+pub mod cli;
+mod commands;
+mod error;
+mod printer;
+mod progress;
+
+use clap::Parser;
+use cli::{Cli, Command};
+pub use error::Error;
+use printer::Printer;
+use progress::Progress;
+use std::process::ExitCode;
+
+/// Exit code where a conclusion was asked to fail the run.
+const EXIT_CONCLUSION: u8 = 3;
+/// Exit code of a run that failed.
+const EXIT_FAILED: u8 = 1;
+/// Exit code of a call that makes no sense.
+const EXIT_USAGE: u8 = 2;
+
+/// Runs the program on the process's arguments. 0: ran; 1: failed; 2: usage; 3: the conclusion that `--fail-on` names.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new();
+    match execute(&cli, &printer) {
+        Ok(code) => code,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(if error.is_usage() { EXIT_USAGE } else { EXIT_FAILED })
+        }
+    }
+}
+
+fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
+    if let Some(n) = cli.threads {
+        if n == 0 {
+            return Err(Error::Usage { message: "threads: found 0, expected at least 1".into(), hint: None });
+        }
+        rayon::ThreadPoolBuilder::new().num_threads(n).build_global().map_err(|error| Error::Usage { message: format!("threads: {error}"), hint: None })?;
+    }
+    let progress = Progress::new(cli.quiet);
+    match &cli.command {
+        Command::Compare(args) => {
+            let conclusion = commands::compare::run(args, printer, &progress)?;
+            let failed = match args.fail_on {
+                Some(cli::FailOn::Derivation) => conclusion == verdict::Conclusion::SupportsDerivation,
+                Some(cli::FailOn::Inconclusive) => conclusion == verdict::Conclusion::Inconclusive,
+                None => false,
+            };
+            return Ok(ExitCode::from(if failed { EXIT_CONCLUSION } else { 0 }));
+        }
+        Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
+        Command::Explain(args) => commands::explain::run(args, printer)?,
+        Command::Methods { format } => commands::methods::run(*format, printer)?,
+        Command::Completions { shell } => commands::completions::run(*shell, printer)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

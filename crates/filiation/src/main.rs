@@ -1,0 +1,5 @@
+//! The `filiation` binary.
+
+fn main() -> std::process::ExitCode {
+    filiation::run()
+}

@@ -1,0 +1,133 @@
+//! Digests: of files, so that both parties know which bytes were read, and of tensors, so that a number unfolds to values.
+
+use crate::bytes::ReadAt;
+use crate::tensor::TensorInfo;
+use crate::{Encoding, Model, SourceError, TensorSource};
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use std::path::PathBuf;
+
+/// What a checkpoint consisted of when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Custody {
+    /// Each file with its size and SHA-256.
+    pub files: Vec<FileDigest>,
+    /// SHA-256 of the only file; for several, of the lines `sha256  name` in order, as `sha256sum` prints them.
+    pub sha256: String,
+    /// BLAKE3 of each tensor's values, in the order of [`TensorSource::tensors`].
+    pub tensors: Vec<String>,
+    /// SHA-256 of the sorted lines `digest name`: the same values under the same names give the same root in every container.
+    pub tensor_root: String,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDigest {
+    /// As opened.
+    pub path: PathBuf,
+    /// Size.
+    pub bytes: u64,
+    /// In hexadecimal.
+    pub sha256: String,
+}
+
+/// Digests all files and tensors of a model; `advance` is told the bytes done.
+pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody, SourceError> {
+    let files: Vec<FileDigest> = model
+        .files()
+        .par_iter()
+        .map(|file| {
+            let mut hash = Sha256::new();
+            let mut buffer = vec![0u8; 1 << 20];
+            let mut offset = 0;
+            while offset < file.size() {
+                let n = (file.size() - offset).min(buffer.len() as u64) as usize;
+                file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error })?;
+                hash.update(&buffer[..n]);
+                offset += n as u64;
+                advance(n as u64);
+            }
+            Ok(FileDigest { path: file.path.clone(), bytes: file.size(), sha256: hex(&hash.finalize()) })
+        })
+        .collect::<Result<_, SourceError>>()?;
+    let tensors: Vec<String> = (0..model.tensors().len())
+        .into_par_iter()
+        .map(|index| {
+            let digest = tensor_digest(model, index)?;
+            advance(model.tensors()[index].stored_bytes().unwrap_or(0));
+            Ok(digest)
+        })
+        .collect::<Result<_, SourceError>>()?;
+    let mut lines: Vec<String> = tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
+    lines.sort();
+    let sha256 = match files.as_slice() {
+        [only] => only.sha256.clone(),
+        several => sha256_of(several.iter().map(|f| format!("{}  {}\n", f.sha256, f.path.file_name().unwrap_or_default().to_string_lossy()))),
+    };
+    Ok(Custody { files, sha256, tensors, tensor_root: sha256_of(lines) })
+}
+
+/// Bytes that [`custody`] will report through `advance`.
+pub fn custody_bytes(model: &Model) -> u64 {
+    let tensors: u64 = model.tensors().iter().filter_map(|t| t.stored_bytes().ok()).sum();
+    tensors + model.files().iter().map(ReadAt::size).sum::<u64>()
+}
+
+const CHUNK_VALUES: usize = 256 * 1024;
+
+/// BLAKE3 of a tensor's axes (u64, little-endian), then of its values widened to f32; forms wider than f32 are digested as stored,
+/// after their name, so that no two different tensors share a digest by rounding.
+fn tensor_digest(model: &Model, index: usize) -> Result<String, SourceError> {
+    let tensor = &model.tensors()[index];
+    let mut hash = blake3::Hasher::new();
+    hash.update(&(tensor.shape.len() as u64).to_le_bytes());
+    for &n in &tensor.shape {
+        hash.update(&(n as u64).to_le_bytes());
+    }
+    if !widens(tensor) {
+        hash.update(tensor.encoding.to_string().as_bytes());
+        let bytes = tensor.stored_bytes().unwrap_or(0);
+        let mut buffer = vec![0u8; bytes.min(1 << 20) as usize];
+        let mut offset = 0;
+        while offset < bytes {
+            let n = (bytes - offset).min(buffer.len() as u64);
+            match model.read_raw(index, offset..offset + n, &mut buffer[..n as usize]) {
+                Some(read) => read?,
+                None => return digest_values(model, index, hash),
+            }
+            hash.update(&buffer[..n as usize]);
+            offset += n;
+        }
+        return Ok(hash.finalize().to_hex().to_string());
+    }
+    digest_values(model, index, hash)
+}
+
+fn digest_values(model: &Model, index: usize, mut hash: blake3::Hasher) -> Result<String, SourceError> {
+    let tensor = &model.tensors()[index];
+    let rows_at_once = (CHUNK_VALUES / tensor.row_elements().max(1)).max(1);
+    let (mut values, mut bytes) = (Vec::new(), Vec::new());
+    for start in (0..tensor.rows()).step_by(rows_at_once) {
+        model.read_f32(index, start..(start + rows_at_once).min(tensor.rows()), &mut values)?;
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        hash.update(&bytes);
+    }
+    Ok(hash.finalize().to_hex().to_string())
+}
+
+fn widens(tensor: &TensorInfo) -> bool {
+    tensor.affine.is_some() || tensor.encoding.widens_exactly() || matches!(tensor.encoding, Encoding::Block(_))
+}
+
+fn sha256_of(lines: impl IntoIterator<Item = String>) -> String {
+    let mut hash = Sha256::new();
+    for line in lines {
+        hash.update(line.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

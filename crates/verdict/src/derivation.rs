@@ -1,0 +1,197 @@
+//! The derivation question: H0 independent random initialisation, H1 shared trained weights or a shared trained ancestor.
+
+use crate::scope::Scope;
+use crate::wording::{Wording, WordingError, fill};
+use evidence::{Card, Correspondence, Outcome, Side};
+use stats::{NullDistribution, PValue};
+
+/// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
+const LOG10_ALPHA: f64 = -6.0;
+/// A comparable part with fewer rows than this cannot decide anything: 1/k! for k = 10 is 3e-7.
+const MIN_UNITS: usize = 10;
+/// Bit-identical tensors conclude by themselves from this many elements on.
+const MIN_IDENTICAL_ELEMENTS: u64 = 1024;
+
+/// The allowed answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation; the wording says more")]
+pub enum Conclusion {
+    SupportsDerivation,
+    SupportsIndependence,
+    Inconclusive,
+}
+
+/// The strongest admissible p-value of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StrongestP {
+    /// With its kind.
+    pub p_value: PValue,
+    /// The method that gave it.
+    pub method: &'static str,
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// What the evidence supports.
+    pub conclusion: Conclusion,
+    /// What is shared.
+    pub scope: Scope,
+    /// How the suspect differs, in the Hub's words where they exist. Empty unless derivation is supported.
+    pub relation: Vec<&'static str>,
+    /// `None` where no exact test applied.
+    pub strongest: Option<StrongestP>,
+    /// One sentence.
+    pub statement: String,
+    /// For an inconclusive answer: what would allow one.
+    pub would_help: Option<String>,
+    /// What the answer does not say.
+    pub limits: Vec<String>,
+}
+
+/// Concludes on derivation from the outcomes of all methods that speak to it.
+pub fn derivation(
+    reference: &Side<'_>,
+    suspect: &Side<'_>,
+    correspondence: &Correspondence,
+    outcomes: &[(&'static Card, Outcome)],
+    wording: &Wording,
+) -> Result<Verdict, WordingError> {
+    let scope = Scope::of(suspect, correspondence);
+    let strongest = strongest(outcomes);
+    let tests = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Observed(o) if o.p_value.is_some())).count();
+    // Several tests looked at the same weights; the smallest p-value is held against a level shared among them.
+    let level = LOG10_ALPHA - (tests.max(1) as f64).log10();
+    let beyond_chance = strongest.as_ref().is_some_and(|s| s.p_value.log10() <= level);
+    let identical: u64 = correspondence.pairs.iter().filter(|p| p.is_identical()).map(|p| p.elements()).sum();
+    let shared: u64 = correspondence.shared_elements();
+    let matrices = |side: &Side<'_>| side.weights.iter().filter(|w| w.cols > 1 && w.rows > 1).count();
+    let comparable_units: usize = correspondence.pairs.iter().filter(|p| p.suspect_weight.cols > 1).map(|p| p.suspect_weight.rows).sum();
+    let percent = |part: u64, whole: u64| share(part as f64 / whole.max(1) as f64);
+
+    let words = &wording.inconclusive;
+    let helps = &wording.would_help;
+    let inconclusive = |why: String, helps: &str| -> Result<_, WordingError> {
+        Ok((Conclusion::Inconclusive, fill(&wording.derivation.inconclusive, &[("why", &why)])?, Some(helps.to_owned())))
+    };
+    let chance = chance(strongest.as_ref(), beyond_chance, wording)?;
+    let (conclusion, statement, would_help) = if matrices(suspect) == 0 || matrices(reference) == 0 {
+        let side = if matrices(suspect) == 0 { "the suspect" } else { "the reference" };
+        inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
+    } else if shared > 0 && (beyond_chance || identical >= MIN_IDENTICAL_ELEMENTS) {
+        let all_identical = identical == shared;
+        let sentence = if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
+        // An identity is a fact whatever the power of the tests beside it.
+        let chance = if beyond_chance { chance } else { wording.chance.none.clone() };
+        let statement = fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
+        (Conclusion::SupportsDerivation, statement, None)
+    } else if beyond_chance {
+        let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
+        inconclusive(fill(&words.beyond_chance_but_small, &[("p", &p)])?, &helps.beyond_chance_but_small)?
+    } else if correspondence.pairs.iter().all(|p| p.suspect_weight.cols == 1) {
+        (Conclusion::SupportsIndependence, wording.derivation.supports_independence_shapes.clone(), None)
+    } else if comparable_units < MIN_UNITS {
+        inconclusive(fill(&words.too_small, &[("units", &comparable_units.to_string())])?, &helps.too_small)?
+    } else {
+        let compared: u64 = correspondence.pairs.iter().map(|p| p.elements()).sum();
+        let coverage = format!("{} of its trained parameters could be compared", percent(compared, suspect.trained_elements()));
+        let statement = fill(&wording.derivation.supports_independence, &[("coverage", &coverage), ("chance", &chance)])?;
+        (Conclusion::SupportsIndependence, statement, None)
+    };
+
+    let mut relation: Vec<&'static str> = Vec::new();
+    if conclusion == Conclusion::SupportsDerivation {
+        for (_, outcome) in outcomes {
+            if let Outcome::Observed(observation) = outcome {
+                relation.extend(observation.relations.iter().map(|r| r.name));
+            }
+        }
+        relation.dedup();
+    }
+    let limits = limits(suspect, correspondence, conclusion, wording)?;
+    Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
+}
+
+/// The smallest p-value that holds without an approximation.
+fn strongest(outcomes: &[(&'static Card, Outcome)]) -> Option<StrongestP> {
+    outcomes
+        .iter()
+        .filter_map(|(card, outcome)| match outcome {
+            Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
+            Outcome::NotApplicable { .. } => None,
+        })
+        .filter(|s| s.p_value.is_rigorous())
+        .min_by(|a, b| a.p_value.log10().total_cmp(&b.p_value.log10()))
+}
+
+fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording) -> Result<String, WordingError> {
+    let words = &wording.chance;
+    let Some(strongest) = strongest else { return Ok(words.untested.clone()) };
+    let p = probability(&strongest.p_value);
+    let sentence = match strongest.p_value.from() {
+        _ if !beyond_chance => &words.unremarkable,
+        NullDistribution::Exact => &words.exact,
+        NullDistribution::Permutation { .. } => &words.permutation,
+        NullDistribution::Asymptotic { .. } => &words.asymptotic,
+        NullDistribution::Bound { .. } => &words.bound,
+    };
+    fill(sentence, &[("p", &p)])
+}
+
+/// `0.034`, or `10^-4229` where decimals would not be read.
+fn probability(p: &PValue) -> String {
+    let log10 = p.log10();
+    if log10 > -4.0 { format!("{:.2}", 10f64.powf(log10)).replace("0.00", "0.001") } else { format!("10^{:.0}", log10.ceil()) }
+}
+
+/// A share as a person reads it: never `100 %` for less than all.
+fn share(fraction: f64) -> String {
+    let percent = fraction * 100.0;
+    match percent {
+        100.0 => "100 %".into(),
+        p if p > 99.9 => "more than 99.9 %".into(),
+        p if p > 0.0 && p < 0.1 => "less than 0.1 %".into(),
+        p => format!("{p:.1} %"),
+    }
+}
+
+fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, wording: &Wording) -> Result<Vec<String>, WordingError> {
+    let words = &wording.limits;
+    let mut limits = Vec::new();
+    match conclusion {
+        Conclusion::SupportsDerivation => limits.extend([words.direction.clone(), words.shared_initialisation.clone()]),
+        Conclusion::SupportsIndependence => limits.push(words.disguise.clone()),
+        Conclusion::Inconclusive => limits.extend([words.shared_initialisation.clone(), words.disguise.clone()]),
+    }
+    limits.push(words.distillation.clone());
+    let trained = suspect.trained_elements();
+    let constants: u64 = suspect.constants.iter().map(|c| c.elements as u64).sum();
+    if constants > 0 {
+        limits.push(fill(&words.constants, &[("share", &share(constants as f64 / (constants + trained) as f64))])?);
+    }
+    let incomparable: u64 = correspondence.incomparable.iter().map(|&i| suspect.weights[i].elements() as u64).sum();
+    if incomparable > 0 {
+        limits.push(fill(&words.incomparable, &[("share", &share(incomparable as f64 / trained as f64))])?);
+    }
+    Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_all_only_when_it_is() {
+        assert_eq!(share(1.0), "100 %");
+        assert_eq!(share(0.999_99), "more than 99.9 %");
+        assert_eq!(share(0.0001), "less than 0.1 %");
+        assert_eq!(share(0.5), "50.0 %");
+    }
+
+    #[test]
+    fn probabilities_are_rounded_towards_caution() {
+        let p = |log10: f64| probability(&PValue::bound(log10 * std::f64::consts::LN_10, "test"));
+        assert_eq!(p(-4229.1), "10^-4229");
+        assert_eq!(p(-0.3), "0.50");
+    }
+}

@@ -1,0 +1,11 @@
+//! From the observations of one question to a conclusion, its scope, and a sentence that a judge can read.
+//!
+//! Only this crate concludes. It concludes from exact evidence and from sizes, never from metadata, and never sums log likelihood ratios.
+
+mod derivation;
+mod scope;
+mod wording;
+
+pub use derivation::{Conclusion, StrongestP, Verdict, derivation};
+pub use scope::{LayerScope, Scope};
+pub use wording::{Wording, WordingError};

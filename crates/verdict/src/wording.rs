@@ -1,0 +1,125 @@
+//! Sentences as data: `data/wording.toml`, strict in keys and in placeholders.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The sentences of one language and version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Wording {
+    /// `filiation-en`.
+    pub id: String,
+    /// Raised with every change of a sentence.
+    pub version: u32,
+    pub(crate) derivation: DerivationWording,
+    pub(crate) chance: ChanceWording,
+    pub(crate) inconclusive: InconclusiveWording,
+    pub(crate) would_help: InconclusiveWording,
+    pub(crate) limits: LimitsWording,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DerivationWording {
+    pub(crate) supports_derivation: String,
+    pub(crate) supports_derivation_identical: String,
+    pub(crate) supports_independence: String,
+    pub(crate) supports_independence_shapes: String,
+    pub(crate) inconclusive: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ChanceWording {
+    pub(crate) exact: String,
+    pub(crate) permutation: String,
+    pub(crate) asymptotic: String,
+    pub(crate) bound: String,
+    pub(crate) none: String,
+    pub(crate) unremarkable: String,
+    pub(crate) untested: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct InconclusiveWording {
+    pub(crate) nothing_readable: String,
+    pub(crate) too_small: String,
+    pub(crate) beyond_chance_but_small: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LimitsWording {
+    pub(crate) direction: String,
+    pub(crate) shared_initialisation: String,
+    pub(crate) disguise: String,
+    pub(crate) distillation: String,
+    pub(crate) constants: String,
+    pub(crate) incomparable: String,
+}
+
+/// Why a wording file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WordingError {
+    /// Not the expected TOML.
+    #[error("`data/wording.toml`: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A sentence asks for something that nobody fills in.
+    #[error("wording: sentence `{sentence}` has the placeholder `{{{placeholder}}}`, expected one of {known}")]
+    Placeholder {
+        /// The sentence as written.
+        sentence: String,
+        /// The unknown name.
+        placeholder: String,
+        /// The names that exist.
+        known: String,
+    },
+}
+
+impl Wording {
+    /// The wording that the program ships.
+    pub fn shipped() -> Result<Self, WordingError> {
+        Ok(toml::from_str(include_str!("../../../data/wording.toml"))?)
+    }
+}
+
+/// Puts values into a sentence; every placeholder must be known.
+pub(crate) fn fill(sentence: &str, values: &[(&str, &str)]) -> Result<String, WordingError> {
+    let known: BTreeMap<&str, &str> = values.iter().copied().collect();
+    let mut filled = String::new();
+    let mut rest = sentence;
+    while let Some(start) = rest.find('{') {
+        let end = rest[start..].find('}').map_or(rest.len(), |n| start + n);
+        let name = &rest[start + 1..end];
+        let value = known.get(name).ok_or_else(|| WordingError::Placeholder {
+            sentence: sentence.to_owned(),
+            placeholder: name.to_owned(),
+            known: known.keys().copied().collect::<Vec<_>>().join(", "),
+        })?;
+        filled.push_str(&rest[..start]);
+        filled.push_str(value);
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_placeholder_is_an_error_that_names_it() {
+        let error = fill("a {b} c {d}", &[("b", "x")]).unwrap_err();
+        assert_eq!(error.to_string(), "wording: sentence `a {b} c {d}` has the placeholder `{d}`, expected one of b");
+        assert_eq!(fill("a {b}.", &[("b", "{x}")]).unwrap(), "a {x}.");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error() {
+        let changed = include_str!("../../../data/wording.toml").replace("version = 1", "version = 1\nextra = 2");
+        assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
+        assert_eq!(Wording::shipped().unwrap().version, 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
+
+mod bench;
+mod generate;
+mod pairs;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", about = "Work on the repository")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write method docs, the report's schema, the command line reference and the man page.
+    Generate {
+        /// Write nothing; fail if a file is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Real published weights with a documented truth.
+    Pairs {
+        #[command(subcommand)]
+        task: pairs::Task,
+    },
+    /// Speed and memory beside the machine's own limits; prints the table of `docs/benchmark.md`.
+    Bench(bench::Args),
+}
+
+/// Why a task ended.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot {action} `{}`: {error}", path.display())]
+    Io { action: &'static str, path: PathBuf, error: std::io::Error },
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Error {
+    fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Self + 'a {
+        move |error| Self::Io { action, path: path.to_owned(), error }
+    }
+}
+
+/// The repository's root: this crate lies one folder below it.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where fetched weights and bench files go: outside the tree, in the user's cache.
+fn cache() -> Result<PathBuf, Error> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("FILIATION_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|p| p.join("filiation")))
+        .or_else(|| set("HOME").map(|p| p.join(".cache/filiation")))
+        .ok_or_else(|| Error::Failed("cache: found neither FILIATION_CACHE nor XDG_CACHE_HOME nor HOME, expected one of them".into()))
+}
+
+#[expect(clippy::print_stdout, reason = "the one place where tasks talk")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where tasks fail")]
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Generate { check } => generate::run(check),
+        Task::Pairs { task } => pairs::run(&task),
+        Task::Bench(args) => bench::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
