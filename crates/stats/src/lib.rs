@@ -4,7 +4,9 @@
 //! and gives the same bits on every call; callers parallelise over blocks and merge in a fixed order.
 #![forbid(unsafe_code)]
 
+pub mod alignment;
 mod error;
+pub mod moments;
 pub mod p_value;
 pub mod sampling;
 pub mod tails;
