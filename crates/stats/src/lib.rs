@@ -1,0 +1,15 @@
+//! Mathematics on slices: log-space tails, p-values that know where they come from, alignment of units, assignment, spectra.
+//!
+//! Knows no models, no files, no clock and no randomness of its own: a seed comes in with the call. Every function runs on one thread
+//! and gives the same bits on every call; callers parallelise over blocks and merge in a fixed order.
+#![forbid(unsafe_code)]
+
+pub mod alignment;
+mod error;
+pub mod moments;
+pub mod p_value;
+pub mod sampling;
+pub mod tails;
+
+pub use error::InputError;
+pub use p_value::{EValue, NullDistribution, PValue};
