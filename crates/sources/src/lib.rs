@@ -7,6 +7,8 @@ pub mod bytes;
 mod encoding;
 mod error;
 pub mod gguf;
+#[cfg(test)]
+mod hostile;
 pub mod store;
 pub mod tensor;
 mod weights;
