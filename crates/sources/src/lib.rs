@@ -12,6 +12,8 @@ mod encoding;
 mod error;
 pub mod family;
 pub mod gguf;
+#[cfg(test)]
+mod hostile;
 mod model;
 pub mod npz;
 pub mod onnx;

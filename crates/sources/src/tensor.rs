@@ -86,9 +86,13 @@ impl TensorInfo {
 
     /// Number of elements, checked.
     pub fn checked_elements(&self) -> Result<u64, FormatError> {
-        self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n as u64)).filter(|&n| n <= MAX_ELEMENTS).ok_or_else(|| {
-            FormatError::new("shape", format!("{:?}", self.shape), format!("at most {MAX_ELEMENTS} elements")).tensor(&self.name)
-        })
+        // An axis of zero must not hide others whose product overflows: code after this multiplies some of the axes only.
+        let bound = self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul((n as u64).max(1)));
+        if bound.is_none_or(|n| n > MAX_ELEMENTS) {
+            let (found, expected) = (format!("{:?}", self.shape), format!("at most {MAX_ELEMENTS} elements"));
+            return Err(FormatError::new("shape", found, expected).tensor(&self.name));
+        }
+        Ok(self.shape.iter().map(|&n| n as u64).product())
     }
 
     /// Bytes of the elements in their encoding, checked.
