@@ -7,6 +7,7 @@ pub mod bytes;
 mod encoding;
 mod error;
 pub mod gguf;
+pub mod onnx;
 pub mod store;
 pub mod tensor;
 mod weights;
