@@ -110,33 +110,43 @@ struct Fieldset {
 /// Reads the `TensorProto` that fills `span`. `name` replaces its own name: a Constant node's output.
 pub(super) fn read(walk: &mut Walk<'_>, span: Span, name: Option<&str>) -> Result<(String, Found), FormatError> {
     let mut set = Fieldset::default();
-    let mut fields = Fields::new(walk.source, span, "TensorProto");
-    while let Some(field) = fields.next()? {
-        match field.number {
-            1 => dims(walk, &field, &mut set.dims)?,
-            2 => set.data_type = field.varint()?,
-            3 => set.is_segment = true,
-            8 => set.name = walk.text(field.bytes()?, "name of a tensor")?,
-            9 => once(&mut set.raw, field.bytes()?, "raw_data")?,
-            13 => {
-                let entry = walk.entry(field.bytes()?)?;
-                set.external.push(entry);
-            }
-            14 => set.is_external = field.varint()? == 1,
-            number => {
-                if let Some(typed) = Typed::of(number) {
-                    let run = (typed, typed_run(&field, typed)?);
-                    // Writers may leave empty fields of other types behind.
-                    if run.1.len > 0 {
-                        once(&mut set.typed, run, "typed data")?;
+    let walked = set.fill(walk, span);
+    let name = name.map_or_else(|| std::mem::take(&mut set.name), str::to_owned);
+    match walked.and_then(|()| place(walk, &name, set)) {
+        Ok(found) => Ok((name, found)),
+        Err(error) if error.tensor.is_none() && !name.is_empty() => Err(error.tensor(name)),
+        Err(error) => Err(error),
+    }
+}
+
+impl Fieldset {
+    fn fill(&mut self, walk: &mut Walk<'_>, span: Span) -> Result<(), FormatError> {
+        let mut fields = Fields::new(walk.source, span, "TensorProto");
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 => dims(walk, &field, &mut self.dims)?,
+                2 => self.data_type = field.varint()?,
+                3 => self.is_segment = true,
+                8 => self.name = walk.text(field.bytes()?, "name of a tensor")?,
+                9 => once(&mut self.raw, field.bytes()?, "raw_data")?,
+                13 => {
+                    let entry = walk.entry(field.bytes()?)?;
+                    self.external.push(entry);
+                }
+                14 => self.is_external = field.varint()? == 1,
+                number => {
+                    if let Some(typed) = Typed::of(number) {
+                        let run = (typed, typed_run(&field, typed)?);
+                        // Writers may leave empty fields of other types behind.
+                        if run.1.len > 0 {
+                            once(&mut self.typed, run, "typed data")?;
+                        }
                     }
                 }
             }
         }
+        Ok(())
     }
-    let name = name.map_or_else(|| std::mem::take(&mut set.name), str::to_owned);
-    let found = place(walk, &name, set).map_err(|error| if error.tensor.is_none() { error.tensor(&name) } else { error })?;
-    Ok((name, found))
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), FormatError> {
