@@ -4,3 +4,13 @@
 //! No rendering decides anything, reads a clock or opens a model.
 
 pub mod data;
+mod error;
+mod figures;
+pub mod glossary;
+pub mod html;
+pub mod json;
+mod numbers;
+pub mod text;
+pub mod words;
+
+pub use error::RenderError;

@@ -1,0 +1,62 @@
+//! The figures of the page, as SVG that we emit: the same bytes for the same data, readable without scripts, in colour and without.
+//!
+//! Every figure has a title, a description for those who do not see it, a caption that says what to look for, and its numbers as a
+//! table. Colours come from the page's style sheet, so that the figures follow it to paper and to the dark.
+
+mod heat_map;
+mod layers;
+mod margins;
+mod scope;
+mod svg;
+
+use crate::data::Report;
+use serde::Serialize;
+
+pub(crate) use svg::escape;
+
+/// Width of every figure in user units; close to its width on a phone, so that letters keep their size.
+const WIDTH: f64 = 440.0;
+
+/// A drawing with everything that explains it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    /// Anchor: `fig-blocks`.
+    pub(crate) id: &'static str,
+    /// What is drawn.
+    pub(crate) title: String,
+    /// What to look for.
+    pub(crate) caption: String,
+    /// The drawing; markup, already escaped.
+    pub(crate) svg: minijinja::Value,
+    /// The numbers of the drawing.
+    pub(crate) table: NumberTable,
+}
+
+/// The numbers behind a figure.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct NumberTable {
+    pub(crate) head: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// Every figure that the report has numbers for, in reading order.
+pub(crate) fn all(report: &Report) -> Vec<Figure> {
+    let scope = report.verdicts.first().map(|verdict| &verdict.scope);
+    [
+        report.pictures.block_matrix.as_ref().and_then(heat_map::draw),
+        layers::draw(&report.pictures.layers),
+        margins::draw(&report.matches),
+        scope.and_then(scope::draw),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Every how many labels one is written, so that `n` labels of `label` units do not overlap in steps of `step` units.
+fn label_every(n: usize, step: f64, label: f64) -> usize {
+    [1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256, 500]
+        .into_iter()
+        .find(|every| *every as f64 * step >= label)
+        .unwrap_or(n.max(1))
+}

@@ -1,0 +1,138 @@
+//! A small writer of SVG: numbers with one decimal, text always escaped.
+
+use std::fmt::Write as _;
+
+/// Where a text stands relative to its point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// A drawing in progress.
+pub(super) struct Svg {
+    body: String,
+}
+
+impl Svg {
+    pub(super) fn new() -> Self {
+        Self { body: String::new() }
+    }
+
+    pub(super) fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str) {
+        self.push(format_args!(r#"<rect x="{}" y="{}" width="{}" height="{}" class="{class}"/>"#, n(x), n(y), n(width), n(height)));
+    }
+
+    /// A rectangle whose class is its hue and whose opacity is its value; `tip` appears under the pointer.
+    pub(super) fn cell(&mut self, at: (f64, f64), size: (f64, f64), class: &str, opacity: f64, tip: &str) {
+        self.push(format_args!(
+            r#"<rect x="{}" y="{}" width="{}" height="{}" class="{class}" fill-opacity="{:.2}" data-tip="{}"/>"#,
+            n(at.0),
+            n(at.1),
+            n(size.0),
+            n(size.1),
+            opacity.clamp(0.0, 1.0),
+            escape(tip)
+        ));
+    }
+
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        self.push(format_args!(r#"<line x1="{}" y1="{}" x2="{}" y2="{}" class="{class}"/>"#, n(from.0), n(from.1), n(to.0), n(to.1)));
+    }
+
+    pub(super) fn circle(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+        self.push(format_args!(r#"<circle cx="{}" cy="{}" r="{}" class="{class}"{}/>"#, n(at.0), n(at.1), n(radius), tip_attribute(tip)));
+    }
+
+    pub(super) fn diamond(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+        let (x, y) = at;
+        let points =
+            [(x, y - radius), (x + radius, y), (x, y + radius), (x - radius, y)].map(|(x, y)| format!("{},{}", n(x), n(y))).join(" ");
+        self.push(format_args!(r#"<polygon points="{points}" class="{class}"{}/>"#, tip_attribute(tip)));
+    }
+
+    pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        self.push(format_args!(r#"<text x="{}" y="{}" text-anchor="{anchor}" class="{class}">{}</text>"#, n(at.0), n(at.1), escape(text)));
+    }
+
+    /// Text that reads upwards, centred at a point.
+    pub(super) fn text_upwards(&mut self, at: (f64, f64), class: &str, text: &str) {
+        let (x, y) = (n(at.0), n(at.1));
+        self.push(format_args!(
+            r#"<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})" class="{class}">{}</text>"#,
+            escape(text)
+        ));
+    }
+
+    /// The finished drawing with its text alternative.
+    pub(super) fn finish(self, id: &str, size: (f64, f64), title: &str, description: &str) -> minijinja::Value {
+        minijinja::Value::from_safe_string(format!(
+            r#"<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title><desc id="{id}-d">{}</desc>{}</svg>"#,
+            n(size.0),
+            n(size.1),
+            escape(title),
+            escape(description),
+            self.body
+        ))
+    }
+
+    fn push(&mut self, markup: std::fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = self.body.write_fmt(markup);
+    }
+}
+
+fn tip_attribute(tip: &str) -> String {
+    if tip.is_empty() { String::new() } else { format!(r#" data-tip="{}""#, escape(tip)) }
+}
+
+/// A coordinate; anything that is not finite is drawn at the origin rather than written as `NaN`.
+fn n(value: f64) -> String {
+    let value = if value.is_finite() { value } else { 0.0 };
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// Text made safe inside elements and attributes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Not allowed in XML, and of no use in HTML.
+            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn coordinates_are_short_and_finite() {
+        assert_eq!([n(1.0), n(0.25), n(-0.01), n(f64::NAN), n(f64::INFINITY)], ["1", "0.2", "0", "0", "0"]);
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_holds_no_markup(text in ".*") {
+            let escaped = escape(&text);
+            prop_assert!(!escaped.contains(['<', '>', '"', '\'']));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One self-contained page: it loads nothing, opens offline, reads without scripts and prints.
+//!
+//! The template escapes every value; only [`crate::figures`] and [`powers`] hand it markup, and both escape what they are given.
+
+use crate::data::{Card, Claim, Conclusion, CustodyFile, Finding, PValue, Report, Side, Verdict};
+use crate::figures::{self, Figure};
+use crate::glossary::{self, Term};
+use crate::{RenderError, json, numbers, words};
+use minijinja::Environment;
+use minijinja::value::{Serde, Value};
+use serde::Serialize;
+
+const TEMPLATE: &str = include_str!("html/report.html");
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/page.js");
+
+/// The report as one HTML file. The same data give the same bytes.
+pub fn render(report: &Report) -> Result<String, RenderError> {
+    // First, because it refuses numbers that are not finite with a sentence; the glossary then reads it.
+    let text = json::render(report)?;
+    let mut environment = Environment::new();
+    add_filters(&mut environment);
+    environment.add_template("report.html", TEMPLATE)?;
+    let (reference, suspect) = names(&report.case.reference.path, &report.case.suspect.path);
+    let page = Page {
+        style: Value::from_safe_string(STYLE.to_owned()),
+        script: Value::from_safe_string(SCRIPT.to_owned()),
+        reference,
+        suspect,
+        report,
+        verdicts: report.verdicts.iter().map(verdict).collect(),
+        sides: sides(report),
+        figures: figures::all(report),
+        findings: report.findings.iter().map(|f| finding(f, &report.cards)).collect(),
+        files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
+        claims: report.claims.iter().map(|claim| (claim, words::claim_outcome(claim.outcome))).collect(),
+        glossary: glossary::used_in(&text),
+    };
+    Ok(environment.get_template("report.html")?.render(Serde(page))?)
+}
+
+/// What the template is filled with.
+#[derive(Serialize)]
+struct Page<'a> {
+    style: Value,
+    script: Value,
+    reference: String,
+    suspect: String,
+    report: &'a Report,
+    verdicts: Vec<VerdictView>,
+    sides: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    figures: Vec<Figure>,
+    findings: Vec<FindingView<'a>>,
+    files: Vec<(&'static str, &'a CustodyFile)>,
+    claims: Vec<(&'a Claim, &'static str)>,
+    glossary: Vec<Term>,
+}
+
+fn add_filters(environment: &mut Environment<'_>) {
+    environment.add_filter("number", |v: Option<f64>| v.map_or_else(dash, numbers::plain));
+    environment.add_filter("log10", |v: Option<f64>| v.map_or_else(dash, numbers::log10));
+    environment.add_filter("percent", |v: Option<f64>| v.map_or_else(dash, numbers::percent));
+    environment.add_filter("grouped", |v: Option<u64>| v.map_or_else(dash, numbers::grouped));
+    environment.add_filter("bytes", numbers::bytes);
+    environment.add_filter("powers", |text: &str| Value::from_safe_string(powers(text)));
+    environment.add_filter("how", |how: &str| match how {
+        "role" => "same role",
+        "digest" => "same digest",
+        _ => "by content",
+    });
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
+
+/// A verdict with its numbers in words.
+#[derive(Serialize)]
+struct VerdictView {
+    /// The conclusion as it stands in the JSON: the class of the banner.
+    class: Conclusion,
+    question: &'static str,
+    conclusion: &'static str,
+    statement: String,
+    would_help: Option<String>,
+    chance: Option<ChanceView>,
+    log10_lr: Option<f64>,
+    log10_lr_bounds: Option<[f64; 2]>,
+    calibration: Option<String>,
+    shared: String,
+    shared_fraction: f64,
+    relation: Vec<(&'static str, &'static str)>,
+}
+
+/// A p-value in words.
+#[derive(Serialize)]
+struct ChanceView {
+    words: String,
+    sentence: String,
+    kind: String,
+    meaning: &'static str,
+    method: String,
+    log10: f64,
+}
+
+fn verdict(verdict: &Verdict) -> VerdictView {
+    VerdictView {
+        class: verdict.conclusion,
+        question: words::question(verdict.question),
+        conclusion: words::conclusion(verdict.question, verdict.conclusion),
+        statement: verdict.statement.clone(),
+        would_help: verdict.would_help.clone(),
+        chance: verdict.p_value.as_ref().map(chance),
+        log10_lr: verdict.log10_lr,
+        log10_lr_bounds: verdict.log10_lr_bounds,
+        calibration: verdict.calibration.clone(),
+        shared: numbers::percent(verdict.scope.shared_fraction),
+        shared_fraction: verdict.scope.shared_fraction.clamp(0.0, 1.0),
+        relation: verdict.relation.iter().map(|r| (r.word(), words::relation_meaning(*r))).collect(),
+    }
+}
+
+fn chance(p: &PValue) -> ChanceView {
+    ChanceView {
+        words: words::chance_in_words(p),
+        sentence: words::chance_sentence(p),
+        kind: words::null_cell(Some(p.null), p.null_detail.as_deref()),
+        meaning: words::null_kind_meaning(p.null),
+        method: p.method.clone(),
+        log10: p.log10,
+    }
+}
+
+/// A finding beside the card of its method.
+#[derive(Serialize)]
+struct FindingView<'a> {
+    finding: &'a Finding,
+    card: Option<&'a Card>,
+    outcome: &'static str,
+    kind: String,
+    access: String,
+}
+
+fn finding<'a>(finding: &'a Finding, cards: &'a [Card]) -> FindingView<'a> {
+    let card = cards.iter().find(|card| card.id == finding.method);
+    let access =
+        card.map_or_else(String::new, |card| card.access.iter().map(|a| format!("{a:?}").to_lowercase()).collect::<Vec<_>>().join(", "));
+    FindingView {
+        finding,
+        card,
+        outcome: words::outcome(finding.outcome),
+        kind: words::null_cell(finding.null_distribution, finding.null_detail.as_deref()),
+        access,
+    }
+}
+
+/// Both sides and the controls as labelled facts.
+fn sides(report: &Report) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+    let controls = report.case.controls.iter().map(|control| ("Control", control));
+    let both = [("Reference", &report.case.reference), ("Suspect", &report.case.suspect)];
+    both.into_iter().chain(controls).map(|(label, side)| (label, facts(side))).collect()
+}
+
+fn facts(side: &Side) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("path", side.path.clone()),
+        ("family", side.family.clone().unwrap_or_else(|| "none that is known; compared by content".to_owned())),
+        ("parameters", numbers::grouped(side.n_parameters)),
+    ];
+    let number = |n: u64| numbers::grouped(n);
+    facts.extend(side.n_layers.map(|n| ("blocks", number(n))));
+    facts.extend(side.n_tensors.map(|n| ("tensors", number(n))));
+    facts.extend(side.format.clone().map(|format| ("format", format)));
+    facts.extend(side.encoding.clone().map(|encoding| ("encoding", encoding)));
+    facts.push(("SHA-256", side.sha256.clone()));
+    facts.push(("tensor root", side.tensor_root.clone()));
+    facts
+}
+
+/// Short names that differ: as many last parts of the two paths as it takes, at most three.
+fn names(reference: &str, suspect: &str) -> (String, String) {
+    let last = |path: &str, n: usize| {
+        let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
+        let name = parts.iter().skip(parts.len().saturating_sub(n)).copied().collect::<Vec<_>>().join("/");
+        if name.is_empty() { path.to_owned() } else { name }
+    };
+    let n = (1..=3).find(|n| last(reference, *n) != last(suspect, *n)).unwrap_or(3);
+    (last(reference, n), last(suspect, n))
+}
+
+/// Text with powers of ten raised: `10^-42` → `10<sup>−42</sup>`; everything else escaped.
+fn powers(text: &str) -> String {
+    let escaped = figures::escape(text);
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped.as_str();
+    while let Some((before, after)) = rest.split_once("10^") {
+        let (sign, digits) = match after.strip_prefix(['-', '\u{2212}']) {
+            Some(digits) => ("\u{2212}", digits),
+            None => ("", after),
+        };
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        out.push_str(before);
+        out.push_str("10");
+        if end == 0 {
+            out.push('^');
+            rest = after;
+        } else {
+            out.push_str(&format!("<sup>{sign}{}</sup>", &digits[..end]));
+            rest = &digits[end..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_raised_and_the_rest_is_escaped() {
+        assert_eq!(powers("1 in 10^4229 <b>"), "1 in 10<sup>4229</sup> &lt;b&gt;");
+        assert_eq!(powers("10^-3, 10^x, 10^"), "10<sup>\u{2212}3</sup>, 10^x, 10^");
+    }
+
+    #[test]
+    fn names_are_as_short_as_they_can_be_told_apart() {
+        assert_eq!(names("a/base.gguf", "b/tuned.gguf"), ("base.gguf".to_owned(), "tuned.gguf".to_owned()));
+        assert_eq!(names("x/base/model.bin", "x/tuned/model.bin"), ("base/model.bin".to_owned(), "tuned/model.bin".to_owned()));
+        assert_eq!(names("same", "same"), ("same".to_owned(), "same".to_owned()));
+        assert_eq!(names("/", ""), ("/".to_owned(), String::new()));
+    }
+}

@@ -1,0 +1,244 @@
+//! The report on a terminal: the sentence, the chance, the scope, a small table. At most 80 columns; meaning is never colour alone.
+
+use crate::data::{Conclusion, Finding, Outcome, Report, Scope, Verdict};
+use crate::numbers;
+use crate::words;
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Columns that no line exceeds.
+const WIDTH: usize = 80;
+/// Columns of the label that starts each fact.
+const LABEL: usize = 10;
+/// Columns of a bar.
+const BAR: usize = 30;
+
+/// How to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options<'a> {
+    /// Bold and dim on a terminal that wants them. Nothing is said by them alone.
+    pub colour: bool,
+    /// Where `report.html` was written, if it was.
+    pub written_to: Option<&'a str>,
+}
+
+/// The report as a screen of text.
+pub fn render(report: &Report, options: Options<'_>) -> String {
+    let mut page = Page { lines: Vec::new(), colour: options.colour };
+    page.fact("reference", &side(&report.case.reference.path, report.case.reference.n_parameters));
+    page.fact("suspect", &side(&report.case.suspect.path, report.case.suspect.n_parameters));
+    for verdict in &report.verdicts {
+        page.verdict(verdict);
+    }
+    page.findings(&report.findings);
+    for not_run in &report.not_run {
+        page.fact("not run", &format!("{}: {}", not_run.method, not_run.why));
+    }
+    if let Some(path) = options.written_to {
+        page.blank();
+        page.fact("report", path);
+    }
+    let mut text = page.lines.join("\n");
+    text.push('\n');
+    text
+}
+
+/// Lines that grow from top to bottom.
+struct Page {
+    lines: Vec<String>,
+    colour: bool,
+}
+
+impl Page {
+    fn blank(&mut self) {
+        self.lines.push(String::new());
+    }
+
+    fn strong(&self, text: &str) -> String {
+        if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// A label and its value, continued under the value.
+    fn fact(&mut self, label: &str, value: &str) {
+        for (i, line) in wrap(&printable(value), WIDTH - LABEL - 1).into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            self.lines.push(format!("{label:<LABEL$} {line}"));
+        }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) {
+        self.blank();
+        let heading = words::conclusion(verdict.question, verdict.conclusion);
+        let heading = self.strong(heading);
+        self.lines.push(heading);
+        self.lines.extend(wrap(&printable(&verdict.statement), WIDTH));
+        if let Some(help) = &verdict.would_help {
+            self.lines.extend(wrap(&printable(help), WIDTH));
+        }
+        self.blank();
+        match &verdict.p_value {
+            Some(p) => {
+                let kind = words::null_cell(Some(p.null), p.null_detail.as_deref());
+                self.fact("chance", &format!("{} if independent ({kind}; {})", words::chance_in_words(p), p.method));
+            }
+            None => self.fact("chance", "no admissible p-value"),
+        }
+        if let Some(lr) = verdict.log10_lr {
+            self.fact("log10 LR", &numbers::plain(lr));
+        }
+        if !verdict.relation.is_empty() {
+            let relations: Vec<&str> = verdict.relation.iter().map(|r| r.word()).collect();
+            self.fact("relation", &relations.join(", "));
+        }
+        if verdict.conclusion == Conclusion::SupportsDerivation || verdict.scope.shared_fraction > 0.0 {
+            self.fact("shared", &format!("{} of the suspect's trained parameters", numbers::percent(verdict.scope.shared_fraction)));
+            self.scope(&verdict.scope);
+        }
+    }
+
+    fn scope(&mut self, scope: &Scope) {
+        for (role, fraction) in words::roles_in_order(&scope.roles) {
+            let label = fit(&printable(&words::role(role)), 24);
+            let pad = " ".repeat(24usize.saturating_sub(label.width()));
+            self.lines.push(format!("  {label}{pad} {} {:>8}", bar(fraction), numbers::percent(fraction)));
+        }
+    }
+
+    fn findings(&mut self, findings: &[Finding]) {
+        if findings.is_empty() {
+            return;
+        }
+        self.blank();
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
+        table.set_header(["method", "statistic", "log10 p", "kind", "outcome"].map(Cell::new));
+        let dash = || "–".to_owned();
+        for finding in findings {
+            let kind = finding.null_distribution.map_or_else(dash, |k| words::null_kind(k).to_owned());
+            table.add_row([
+                Cell::new(fit(&printable(&finding.method), 28)),
+                Cell::new(finding.statistic.map_or_else(dash, numbers::plain)).set_alignment(CellAlignment::Right),
+                Cell::new(finding.log10_p.map_or_else(dash, numbers::log10)).set_alignment(CellAlignment::Right),
+                Cell::new(kind),
+                Cell::new(words::outcome(finding.outcome)),
+            ]);
+        }
+        if let Some(method) = table.column_mut(0) {
+            method.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(30)));
+        }
+        let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        self.lines.extend(drawn);
+        for finding in findings.iter().filter(|f| f.outcome != Outcome::Observed) {
+            if let Some(why) = &finding.why {
+                self.lines.extend(wrap(&printable(&format!("{}: {why}", finding.method)), WIDTH - 2).into_iter().map(|l| format!("  {l}")));
+            }
+        }
+    }
+}
+
+fn side(path: &str, n_parameters: u64) -> String {
+    format!("{path} ({} parameters)", numbers::parameters(n_parameters))
+}
+
+/// A bar of [`BAR`] columns in eighths; empty cells stay visible.
+fn bar(fraction: f64) -> String {
+    const EIGHTHS: [char; 8] = ['·', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    // Floors, so that only all of it fills the bar; at least one eighth for anything above nothing.
+    let eighths = (fraction.clamp(0.0, 1.0) * (BAR * 8) as f64).floor() as usize;
+    let eighths = if fraction > 0.0 && eighths == 0 { 1 } else { eighths };
+    let full = eighths / 8;
+    let mut bar: String = "█".repeat(full);
+    if full < BAR {
+        bar.push(EIGHTHS[eighths % 8]);
+        bar.push_str(&"·".repeat(BAR - full - 1));
+    }
+    bar
+}
+
+/// Text that comes from files, without anything that could move a terminal's cursor or reorder its letters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_bidi_control(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Shortens to `columns` in the middle, where names differ least.
+fn fit(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let half = columns.saturating_sub(1) / 2;
+    let head = take_columns(text.chars(), half);
+    let tail: String = take_columns(text.chars().rev(), half).chars().rev().collect();
+    format!("{head}…{tail}")
+}
+
+fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= columns
+        })
+        .collect()
+}
+
+/// Breaks at spaces; words longer than a line are cut.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let mut word = word;
+        if !line.is_empty() && line.width() + 1 + word.width() > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word.width() > columns {
+            let head = take_columns(word.chars(), columns);
+            word = &word[head.len()..];
+            lines.push(head);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wrapping_keeps_every_letter_and_the_width(text in "\\PC{0,300}", columns in 8usize..90) {
+            let lines = wrap(&text, columns);
+            for line in &lines {
+                prop_assert!(line.width() <= columns, "`{line}` is wider than {columns}");
+            }
+            let bare = |s: &str| s.split_whitespace().collect::<String>();
+            prop_assert_eq!(lines.iter().map(|l| bare(l)).collect::<String>(), bare(&text));
+        }
+
+        #[test]
+        fn a_bar_has_one_width(fraction in -0.5f64..1.5) {
+            prop_assert_eq!(bar(fraction).chars().count(), BAR);
+        }
+
+        #[test]
+        fn fitting_fits(text in "\\PC{0,80}", columns in 3usize..60) {
+            prop_assert!(fit(&text, columns).width() <= columns);
+        }
+    }
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    }
+}

@@ -1,0 +1,224 @@
+//! The words of the report: conclusions, kinds of p-value, relations, roles. Calm, the same everywhere, never a verdict on a person.
+
+use crate::data::{ClaimOutcome, Conclusion, MatchedBy, NullKind, Outcome, PValue, Question, Relation, SideRole};
+use crate::numbers::{Chance, chance};
+
+/// What every derivation report has to say of itself, whatever was found.
+pub const STANDING_LIMITS: &[&str] = &[
+    "No test here tells direction: derivation of the suspect from the reference, of the reference from the suspect, and of both from a \
+     common ancestor look the same.",
+    "The exact tests cannot tell a shared random initialisation from shared training; the size of the agreement after long training, or a \
+     record of the training, can.",
+    "A p-value is the chance of an agreement at least this strong if the models were independent. It is not the probability that they are \
+     independent, and it is not the probability that they are not.",
+    "Weights say nothing about who trained a model, with what intent, or under which licence.",
+];
+
+/// The conclusion on a question, as a heading.
+pub fn conclusion(question: Question, conclusion: Conclusion) -> &'static str {
+    match (question, conclusion) {
+        (_, Conclusion::Inconclusive) => "Inconclusive",
+        (Question::Distillation, Conclusion::SupportsDerivation) => "Supports distillation over independence",
+        (Question::Distillation, Conclusion::SupportsIndependence) => "Supports independence over distillation",
+        (_, Conclusion::SupportsDerivation) => "Supports derivation over independence",
+        (_, Conclusion::SupportsIndependence) => "Supports independence over derivation",
+    }
+}
+
+/// What a question asks.
+pub fn question(question: Question) -> &'static str {
+    match question {
+        Question::Derivation => "Do the two models share trained weights?",
+        Question::Distillation => "Was the suspect trained on the reference's outputs?",
+        Question::Extraction => "Is an API used as a teacher?",
+        Question::Provenance => "What was the model trained on, by whom, in what order?",
+    }
+}
+
+/// One word for the kind of a null distribution.
+pub fn null_kind(kind: NullKind) -> &'static str {
+    match kind {
+        NullKind::Exact => "exact",
+        NullKind::Permutation => "permutation",
+        NullKind::Asymptotic => "asymptotic",
+        NullKind::Bound => "bound",
+    }
+}
+
+/// The kind of a null distribution, for a reader who has not met it.
+pub fn null_kind_meaning(kind: NullKind) -> &'static str {
+    match kind {
+        NullKind::Exact => "the distribution under the null hypothesis is known exactly",
+        NullKind::Permutation => "counted over random permutations, and never below one in their number",
+        NullKind::Asymptotic => "from the limit law for many units",
+        NullKind::Bound => "a proven upper bound; the true chance is smaller",
+    }
+}
+
+/// The p-value in words, without its kind: `"less than 1 in 10^4229"`. Powers are written with a caret.
+pub fn chance_in_words(p: &PValue) -> String {
+    let about = if p.null == NullKind::Asymptotic { "about" } else { "less than" };
+    match chance(p.log10) {
+        Chance::Plain(p) => format!("p = {p}"),
+        Chance::OneIn(n) => format!("{about} 1 in {n}"),
+        Chance::OneInPower(k) => format!("{about} 1 in 10^{k}"),
+    }
+}
+
+/// Whether a p-value excludes chance, in a sentence that names the null hypothesis.
+pub fn chance_sentence(p: &PValue) -> String {
+    match chance(p.log10) {
+        Chance::Plain(_) => "Independently initialised models show an agreement like this one as a matter of course.".to_owned(),
+        Chance::OneIn(_) | Chance::OneInPower(_) => "The chance of an agreement at least this strong between two models that were \
+                                                     initialised independently."
+            .to_owned(),
+    }
+}
+
+/// What a relation means.
+pub fn relation_meaning(relation: Relation) -> &'static str {
+    match relation {
+        Relation::Identical => "the same values",
+        Relation::Quantized => "the same values, stored with fewer bits",
+        Relation::Finetune => "trained further",
+        Relation::Adapter => "changed by a low-rank difference",
+        Relation::Merge => "a weighted sum of several models",
+        Relation::Pruned => "with weights or units removed",
+        Relation::Distilled => "trained on the other model's outputs",
+        Relation::LayersChanged => "with blocks dropped, repeated or added",
+        Relation::VocabularyChanged => "with tokens cut or added",
+        Relation::Upcycled => "with dense blocks copied into a mixture of experts",
+        Relation::Permuted => "with hidden units in another order",
+        Relation::Rotated => "with the residual stream in another basis",
+        Relation::Rescaled => "with scales moved between tensors",
+        Relation::Partial => "only some of the tensors",
+    }
+}
+
+/// A role's key in the JSON as a label: `mlpUp` → `MLP up`.
+pub fn role(key: &str) -> String {
+    let known = match key {
+        "embed" => "embedding",
+        "positionEmbed" => "position embedding",
+        "typeEmbed" => "type embedding",
+        "embedNorm" => "embedding norm",
+        "attnNorm" => "attention norm",
+        "attnQ" => "attention query",
+        "attnK" => "attention key",
+        "attnV" => "attention value",
+        "attnOut" => "attention output",
+        "attnQNorm" => "query norm",
+        "attnKNorm" => "key norm",
+        "attnPostNorm" => "attention post-norm",
+        "attnRelativeBias" => "relative position bias",
+        "crossAttnNorm" => "cross-attention norm",
+        "crossAttnQ" => "cross-attention query",
+        "crossAttnK" => "cross-attention key",
+        "crossAttnV" => "cross-attention value",
+        "crossAttnOut" => "cross-attention output",
+        "mlpNorm" => "MLP norm",
+        "mlpGate" => "MLP gate",
+        "mlpUp" => "MLP up",
+        "mlpDown" => "MLP down",
+        "mlpPostNorm" => "MLP post-norm",
+        "moeRouter" => "expert router",
+        "finalNorm" => "final norm",
+        "unembed" => "unembedding",
+        "unembedTransform" => "unembedding transform",
+        "unembedNorm" => "unembedding norm",
+        "pooler" => "pooler",
+        "conv" => "convolution",
+        other => other,
+    };
+    known.to_owned()
+}
+
+/// Roles in the order in which a network uses them; roles that are not known come last, by name.
+pub(crate) fn role_order(key: &str) -> usize {
+    const ORDER: &[&str] = &[
+        "embed",
+        "positionEmbed",
+        "typeEmbed",
+        "embedNorm",
+        "conv",
+        "attnNorm",
+        "attnQ",
+        "attnK",
+        "attnV",
+        "attnOut",
+        "attnQNorm",
+        "attnKNorm",
+        "attnPostNorm",
+        "attnRelativeBias",
+        "crossAttnNorm",
+        "crossAttnQ",
+        "crossAttnK",
+        "crossAttnV",
+        "crossAttnOut",
+        "mlpNorm",
+        "moeRouter",
+        "mlpGate",
+        "mlpUp",
+        "mlpDown",
+        "mlpPostNorm",
+        "finalNorm",
+        "unembedTransform",
+        "unembedNorm",
+        "unembed",
+        "pooler",
+    ];
+    ORDER.iter().position(|known| *known == key).unwrap_or(ORDER.len())
+}
+
+/// Whether a method gave a number.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Observed => "observed",
+        Outcome::NotApplicable => "not applicable",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// Whether a claim agrees with what was found.
+pub(crate) fn claim_outcome(outcome: ClaimOutcome) -> &'static str {
+    match outcome {
+        ClaimOutcome::Agrees => "agrees",
+        ClaimOutcome::Contradicts => "contradicts",
+        ClaimOutcome::NotTested => "not tested",
+    }
+}
+
+/// How two tensors were brought together.
+pub(crate) fn matched_by(how: MatchedBy) -> &'static str {
+    match how {
+        MatchedBy::Role => "same role",
+        MatchedBy::Digest => "same digest",
+        MatchedBy::Content => "by content",
+    }
+}
+
+/// The side that a file belongs to.
+pub(crate) fn side(side: SideRole) -> &'static str {
+    match side {
+        SideRole::Reference => "reference",
+        SideRole::Suspect => "suspect",
+        SideRole::Control => "control",
+    }
+}
+
+/// What a finding's null distribution is, as a table cell: `"exact"`, `"permutation, 9,999"`.
+pub(crate) fn null_cell(kind: Option<NullKind>, detail: Option<&str>) -> String {
+    match (kind, detail) {
+        (None, _) => "none".to_owned(),
+        (Some(kind), None) => null_kind(kind).to_owned(),
+        (Some(kind), Some(detail)) => format!("{}: {detail}", null_kind(kind)),
+    }
+}
+
+/// Roles of a scope with their fractions, in network order.
+pub(crate) fn roles_in_order(roles: &std::collections::BTreeMap<String, f64>) -> Vec<(&str, f64)> {
+    let mut ordered: Vec<(&str, f64)> = roles.iter().map(|(role, fraction)| (role.as_str(), *fraction)).collect();
+    // The map is sorted by name and the sort is stable, so unknown roles stay in order of name.
+    ordered.sort_by_key(|(role, _)| role_order(role));
+    ordered
+}
