@@ -86,9 +86,14 @@ impl TensorInfo {
 
     /// Number of elements, checked.
     pub fn checked_elements(&self) -> Result<u64, FormatError> {
-        self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n as u64)).filter(|&n| n <= MAX_ELEMENTS).ok_or_else(|| {
-            FormatError::new("shape", format!("{:?}", self.shape), format!("at most {MAX_ELEMENTS} elements")).tensor(&self.name)
-        })
+        // Empty axes are counted as one, so that the product of any part of the shape is bounded too.
+        let bounded = self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n.max(1) as u64)).filter(|&n| n <= MAX_ELEMENTS);
+        match bounded {
+            Some(n) => Ok(if self.shape.contains(&0) { 0 } else { n }),
+            None => {
+                Err(FormatError::new("shape", format!("{:?}", self.shape), format!("at most {MAX_ELEMENTS} elements")).tensor(&self.name))
+            }
+        }
     }
 
     /// Bytes of the elements in their encoding, checked.
