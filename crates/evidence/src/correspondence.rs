@@ -8,7 +8,7 @@ use crate::sample::{self, Sample};
 use crate::side::Side;
 use rayon::prelude::*;
 use sources::{Role, Rows, Slot, Space, Weight};
-use stats::moments::PairMoments;
+use stats::moments::PairedMoments;
 use std::collections::BTreeMap;
 
 /// How a pair came about.
@@ -56,7 +56,7 @@ pub struct Pair {
     /// Sampled cosine with the next best weight of the reference.
     pub runner_up: Option<f64>,
     /// Of the full pass.
-    pub moments: PairMoments,
+    pub moments: PairedMoments,
 }
 
 /// Below this correlation a matrix is not called shared, however significant: significance excludes chance, size decides the scope.
@@ -80,7 +80,7 @@ impl Pair {
 
     /// Whether every element is bit-identical after widening, and they are not all one value.
     pub fn is_identical(&self) -> bool {
-        self.moments.equal == self.moments.n && self.moments.pearson().is_some()
+        self.moments.n_equal == self.moments.n && self.moments.pearson().is_some()
     }
 
     /// Whether the two are alike in size, not only beyond chance.

@@ -109,7 +109,7 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
                 .map(|layer| data::LayerScope { layer: layer.layer.clone(), shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64, elements: layer.elements })
                 .collect(),
         },
-        relation: verdict.relation.iter().filter_map(|name| data::Relation::from_word(name)).collect(),
+        relation: verdict.relation.iter().filter_map(|name| serde_json::from_value(serde_json::json!(name)).ok()).collect(),
         p_value: verdict.strongest.as_ref().map(|s| {
             let (null, null_detail) = null_of(s.p_value);
             data::PValue { log10: s.p_value.log10(), null, method: s.method.into(), null_detail }
@@ -261,7 +261,7 @@ fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
         cosine: pair.moments.pearson(),
         runner_up: pair.runner_up,
         relative_difference: pair.moments.relative_difference(),
-        equal_fraction: Some(pair.moments.equal as f64 / (pair.moments.n.max(1)) as f64),
+        equal_fraction: Some(pair.moments.n_equal as f64 / pair.moments.n.max(1) as f64),
         transposed: pair.transposed,
         how: match pair.how {
             evidence::How::Role => data::MatchedBy::Role,

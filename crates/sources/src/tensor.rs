@@ -86,7 +86,6 @@ impl TensorInfo {
 
     /// Number of elements, checked.
     pub fn checked_elements(&self) -> Result<u64, FormatError> {
-<<<<<<< HEAD
         // An axis of zero must not hide others whose product overflows: code after this multiplies some of the axes only.
         let bound = self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul((n as u64).max(1)));
         if bound.is_none_or(|n| n > MAX_ELEMENTS) {
@@ -94,16 +93,6 @@ impl TensorInfo {
             return Err(FormatError::new("shape", found, expected).tensor(&self.name));
         }
         Ok(self.shape.iter().map(|&n| n as u64).product())
-=======
-        // Empty axes are counted as one, so that the product of any part of the shape is bounded too.
-        let bounded = self.shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n.max(1) as u64)).filter(|&n| n <= MAX_ELEMENTS);
-        match bounded {
-            Some(n) => Ok(if self.shape.contains(&0) { 0 } else { n }),
-            None => {
-                Err(FormatError::new("shape", format!("{:?}", self.shape), format!("at most {MAX_ELEMENTS} elements")).tensor(&self.name))
-            }
-        }
->>>>>>> torch
     }
 
     /// Bytes of the elements in their encoding, checked.

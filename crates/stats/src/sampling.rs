@@ -67,6 +67,12 @@ pub fn distinct_sorted(n: u64, k: u64, seed: u64, label: &str) -> Result<Vec<u64
     Ok(chosen.into_iter().collect())
 }
 
+/// [`distinct_sorted`] for indices of slices; draws all of them where there are fewer than `k`.
+pub fn draw(seed: u64, label: &str, n: usize, k: usize) -> Vec<usize> {
+    let chosen = distinct_sorted(n as u64, k.min(n) as u64, seed, label).unwrap_or_default();
+    chosen.into_iter().map(|index| index as usize).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,270 @@
+//! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
+
+use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::correspondence::{How, Pair};
+use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+use half::{bf16, f16};
+use rayon::prelude::*;
+use sources::{Encoding, TensorSource, view};
+use stats::sampling;
+use stats::spectra::{SketchedSpectrum, low_rank};
+use std::collections::BTreeSet;
+
+card! {
+    /// # Question
+    /// Given that weights are shared: what was done to them?
+    /// # Null hypothesis
+    /// None is tested. Edits are named only where other evidence supports derivation; they describe and do not conclude.
+    /// # Statistic
+    /// The share of the suspect's trained elements that correspond to the reference's. Large values mean fewer changes. The parts
+    /// name each edit and what was seen of it.
+    /// # Shapes and units
+    /// Shared pairs of weights; a share in [0, 1]; relative differences `‖b − a‖ / ‖a‖`; ranks in dimensions.
+    /// # Null distribution
+    /// None.
+    /// # Assumptions
+    /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
+    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a flat rest.
+    /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
+    /// tokens have other rows. `partial`: less than 95 % of the suspect is shared.
+    /// # Survives
+    /// Any storage; several edits at once are all named where they leave their own traces.
+    /// # Fails when
+    /// An edit is smaller than the rounding of a quantised type: fine-tuning below the grid is not seen.
+    /// # Reference
+    /// Randomised range finder: Halko, Martinsson, Tropp, SIAM Review 53 (2011), algorithm 4.1; words: `base_model_relation` of the Hub.
+    /// # Example
+    /// `all-MiniLM-L6-v2` against its int8 export: `quantized`; two halves of one T5: `partial` (`real-pairs.toml`).
+    pub(crate) static CARD = {
+        id: "weights.edits",
+        question: Question::Derivation,
+        null: "no null hypothesis: a description, given derivation",
+        statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        access: &[Access::Weights],
+        reference: "Halko, Martinsson, Tropp 2011",
+    }
+}
+
+pub(crate) struct Edits;
+
+/// Less than this share of the suspect's trained elements is a part.
+const WHOLE: f64 = 0.95;
+/// Share of the reference's non-zero values that must have become zero.
+const PRUNED: f64 = 0.05;
+/// Rows and columns read of a pair to see how its values were rounded.
+const LOOK_ROWS: usize = 16;
+const LOOK_COLS: usize = 4096;
+/// A grid of 8 bits has at most this many values in a row.
+const GRID_VALUES: usize = 256;
+/// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
+const SPECTRA: usize = 6;
+const SKETCH_RANK: usize = 96;
+
+/// What happened to one pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    None,
+    Rounded(Encoding),
+    Grid,
+    Pruned { exactly: bool },
+    Other,
+}
+
+impl Method for Edits {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
+        let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared()).collect();
+        if shared.is_empty() {
+            return Ok(Outcome::not_applicable("no tensor of the suspect corresponds to one of the reference, so there is nothing to describe"));
+        }
+        let share = case.correspondence.shared_elements() as f64 / case.suspect.trained_elements().max(1) as f64;
+        let changes: Vec<Change> = shared.par_iter().map(|pair| change(case, pair)).collect::<Result<_, MethodError>>()?;
+        let of = |wanted: &dyn Fn(Change) -> bool| -> Vec<&Pair> { shared.iter().zip(&changes).filter(|(_, c)| wanted(**c)).map(|(p, _)| *p).collect() };
+        let elements = |pairs: &[&Pair]| pairs.iter().map(|p| p.elements()).sum::<u64>();
+        let percent = |pairs: &[&Pair]| 100.0 * elements(pairs) as f64 / elements(&shared).max(1) as f64;
+
+        let mut relations = Vec::new();
+        let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
+        let unchanged = of(&|c| c == Change::None);
+        if unchanged.len() == shared.len() && share >= WHOLE {
+            name("identical", format!("all {} shared tensors are equal in every element", shared.len()));
+        }
+        let rounded = of(&|c| matches!(c, Change::Rounded(_) | Change::Grid));
+        if !rounded.is_empty() {
+            let forms: BTreeSet<String> = changes
+                .iter()
+                .zip(&shared)
+                .filter_map(|(change, pair)| match change {
+                    Change::Rounded(encoding) => Some(format!("rounded to {encoding}")),
+                    Change::Grid => Some(format!("stored as {}", stored_form(case, pair))),
+                    _ => None,
+                })
+                .collect();
+            let worst = rounded.iter().filter_map(|p| p.moments.relative_difference()).max_by(f64::total_cmp).unwrap_or(0.0);
+            name("quantized", format!("{:.1} % of the shared elements: {}; largest relative difference {worst:.4}", percent(&rounded), Vec::from_iter(forms).join(", ")));
+        }
+        let pruned = of(&|c| matches!(c, Change::Pruned { .. }));
+        if !pruned.is_empty() {
+            let zeroed: u64 = pruned.iter().map(|p| p.moments.n_zeroed).sum();
+            name("pruned", format!("{:.1} % of the values of {} matrices became zero, in no whole rows' order", 100.0 * zeroed as f64 / elements(&pruned) as f64, pruned.len()));
+        }
+        let other = of(&|c| matches!(c, Change::Other | Change::Pruned { exactly: false }));
+        let mut spectra = Vec::new();
+        if !other.is_empty() {
+            let dense = of(&|c| c == Change::Other);
+            spectra = difference_ranks(case, &dense)?;
+            let ranks: Vec<usize> = spectra.iter().filter_map(|(_, rank)| *rank).collect();
+            if !spectra.is_empty() && ranks.len() == spectra.len() && pruned.is_empty() {
+                let rank = ranks.iter().max().copied().unwrap_or(0);
+                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a flat rest", ranks.len()));
+            } else {
+                let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
+                name("finetune", format!("{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}", other.len(), percent(&other)));
+            }
+        }
+        if case.correspondence.layers_changed {
+            let path: Vec<String> = case.correspondence.blocks.path.iter().map(|p| p.map_or("new".into(), |row| case.correspondence.blocks.rows[row].clone())).collect();
+            name("layers-changed", format!("the suspect's blocks come from the reference's blocks {}", path.join(", ")));
+        }
+        if let Some(words) = vocabulary_change(case, &shared) {
+            name("vocabulary-changed", words);
+        }
+        if share < WHOLE {
+            name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
+        }
+
+        let mut parts: Vec<Explanation> = spectra
+            .into_iter()
+            .map(|(pair, rank)| {
+                let words = if rank.is_some() { "rank of the difference" } else { "no low rank: the difference is dense" };
+                Explanation { label: case.suspect.weights[pair.suspect].label(), value: rank.map(|r| r as f64), unit: "dimensions", words: words.into(), parts: Vec::new() }
+            })
+            .collect();
+        parts.insert(0, Explanation::leaf("unchanged", elements(&unchanged) as f64, "elements", format!("in {} of {} shared tensors", unchanged.len(), shared.len())));
+        let mut observation = Observation::new(
+            share,
+            shared.len(),
+            None,
+            Explanation {
+                label: "edits".into(),
+                value: Some(share),
+                unit: "1",
+                words: if relations.is_empty() { "no edit could be named".into() } else { relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ") },
+                parts,
+            },
+        );
+        observation.relations = relations;
+        Ok(Outcome::Observed(observation))
+    }
+}
+
+fn stored_form(case: &Case<'_>, pair: &Pair) -> String {
+    let form = |source: &sources::Model, weight: &sources::Weight| {
+        let info = &source.tensors()[weight.view.tensor];
+        (info.encoding.is_quantised() || info.affine.is_some()).then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
+    };
+    form(case.suspect.model, &pair.suspect_weight)
+        .or_else(|| form(case.reference.model, &pair.reference_weight).map(|f| format!("{f} (the reference)")))
+        .unwrap_or_else(|| "few values a row".into())
+}
+
+/// Largest relative difference that rounding to a form explains: three times the root mean square error on Gaussian values, by the width of its grid.
+fn rounding_noise(encoding: Encoding) -> f64 {
+    match encoding {
+        Encoding::F8E5M2 => 0.16,
+        Encoding::F8E4M3 => 0.08,
+        Encoding::Block(quant) => {
+            let bits = 8.0 * quant.block_bytes() as f64 / quant.block_values() as f64;
+            // A grid of b bits over ±3 standard deviations has a step of 6/2^b and an error of step/√12.
+            3.0 * 6.0 / 2f64.powf(bits) / 12f64.sqrt()
+        }
+        _ => 0.06,
+    }
+}
+
+fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
+    if pair.is_identical() {
+        return Ok(Change::None);
+    }
+    let moments = &pair.moments;
+    let reference_info = &case.reference.model.tensors()[pair.reference_weight.view.tensor];
+    let suspect_info = &case.suspect.model.tensors()[pair.suspect_weight.view.tensor];
+    let noise = [reference_info, suspect_info]
+        .into_iter()
+        .filter(|info| info.encoding.is_quantised() || info.affine.is_some())
+        .map(|info| rounding_noise(info.encoding))
+        .max_by(f64::total_cmp);
+    if let Some(noise) = noise {
+        let difference = moments.relative_difference().unwrap_or(f64::INFINITY);
+        return Ok(if difference <= noise { Change::Grid } else { Change::Other });
+    }
+    let nonzero = moments.n - (moments.n_zero_b - moments.n_zeroed);
+    if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
+        return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
+    }
+    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(LOOK_ROWS));
+    let cols: Vec<usize> = (0..pair.suspect_weight.cols.min(LOOK_COLS)).collect();
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    view::gather(case.reference.model, &pair.reference_weight, &rows, &cols, &mut a)?;
+    view::gather(case.suspect.model, &pair.suspect_weight, &rows, &cols, &mut b)?;
+    let rounds = |to: fn(f32) -> f32| a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
+    if rounds(|v| bf16::from_f32(v).to_f32()) {
+        return Ok(Change::Rounded(Encoding::Bf16));
+    }
+    if rounds(|v| f16::from_f32(v).to_f32()) {
+        return Ok(Change::Rounded(Encoding::F16));
+    }
+    let few_values = |values: &[f32]| values.chunks(cols.len()).all(|row| row.iter().map(|v| v.to_bits()).collect::<BTreeSet<_>>().len() <= GRID_VALUES);
+    if cols.len() >= 4 * GRID_VALUES && few_values(&b) && !few_values(&a) {
+        return Ok(if moments.relative_difference().is_some_and(|d| d <= 0.45) { Change::Grid } else { Change::Other });
+    }
+    Ok(Change::Other)
+}
+
+/// The ranks of the differences of a few large changed matrices, spread over the model.
+fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'a Pair, Option<usize>)>, MethodError> {
+    let mut matrices: Vec<&Pair> = changed.iter().copied().filter(|p| p.suspect_weight.rows.min(p.suspect_weight.cols) >= 32 && p.how != How::Tokens).collect();
+    matrices.sort_by_key(|p| p.suspect);
+    let step = matrices.len().div_ceil(SPECTRA).max(1);
+    matrices
+        .into_iter()
+        .step_by(step)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|pair| {
+            let (m, n) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
+            let rank = SKETCH_RANK.min(m.min(n) / 2);
+            let mut sketch = SketchedSpectrum::new(m, n, rank, case.seed);
+            let rows_at_once = ((4 << 20) / n).max(1);
+            for _pass in 0..2 {
+                for start in (0..m).step_by(rows_at_once) {
+                    let rows = start..(start + rows_at_once).min(m);
+                    let (mut a, mut b) = (Vec::new(), Vec::new());
+                    view::read_rows(case.reference.model, &pair.reference_weight, rows.clone(), &mut a)?;
+                    view::read_rows(case.suspect.model, &pair.suspect_weight, rows.clone(), &mut b)?;
+                    b.iter_mut().zip(&a).for_each(|(b, a)| *b -= a);
+                    sketch.push_rows(start, &b);
+                }
+                sketch.next_pass();
+            }
+            Ok((pair, low_rank(&sketch.finish(), m, n)))
+        })
+        .collect()
+}
+
+fn vocabulary_change(case: &Case<'_>, shared: &[&Pair]) -> Option<String> {
+    let pair = shared.iter().find(|p| {
+        let (reference, suspect) = (&case.reference.weights[p.reference], &case.suspect.weights[p.suspect]);
+        matches!(p.how, How::Tokens | How::Prefix) && (reference.rows != suspect.rows || p.how == How::Tokens)
+    })?;
+    let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
+    Some(format!("`{}` has {} rows against {} in the reference; {} of them correspond", suspect.label(), suspect.rows, reference.rows, pair.suspect_weight.rows))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
