@@ -3,12 +3,16 @@
 //! Every format parser turns bytes into [`tensor::Parsed`], a list of places. One piece of code ([`store`]) reads those places.
 //! Nothing executes, nothing is held in memory but headers.
 
+pub mod archive;
 pub mod bytes;
 mod encoding;
 mod error;
 pub mod gguf;
+pub mod npz;
+pub mod safetensors;
 pub mod store;
 pub mod tensor;
+pub mod torch;
 mod weights;
 
 pub use encoding::Encoding;
