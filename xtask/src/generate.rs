@@ -31,7 +31,7 @@ pub(crate) fn run(check: bool) -> Result<(), Error> {
 fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     let mut files: Vec<(PathBuf, String)> = METHODS.iter().map(|m| (PathBuf::from(format!("docs/methods/{}.md", m.card().id)), method_page(m.card()))).collect();
     files.push(("docs/methods/README.md".into(), method_index()));
-    files.push(("docs/formats/report.schema.json".into(), report::json::schema()));
+    files.push(("docs/formats/report.schema.json".into(), report::json::schema().map_err(|e| Error::Failed(e.to_string()))?));
     let command = filiation::cli::command();
     files.push(("docs/cli.md".into(), reference(&command)));
     let mut page = Vec::new();

@@ -194,6 +194,8 @@ pub(crate) fn matched_by(how: MatchedBy) -> &'static str {
         MatchedBy::Role => "same role",
         MatchedBy::Digest => "same digest",
         MatchedBy::Content => "by content",
+        MatchedBy::Tokens => "by token strings",
+        MatchedBy::Prefix => "from the start",
     }
 }
 

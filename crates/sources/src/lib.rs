@@ -3,6 +3,7 @@
 //! Every format parser turns bytes into [`tensor::Parsed`], a list of places. One piece of code ([`store`]) reads those places.
 //! Nothing executes, nothing is held in memory but headers.
 
+pub mod archive;
 pub mod bytes;
 pub mod claims;
 pub mod constants;

@@ -71,9 +71,11 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         }
         None => None,
     };
+    let written = written.map(|path| path.display().to_string());
+    let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
     match args.format {
         Format::Json => printer.result(&json),
-        Format::Text => printer.result(&report::text::render(&report, printer.colour(), written.as_deref())),
+        Format::Text => printer.result(&report::text::render(&report, text_options)),
     }
     Ok(conclusion)
 }

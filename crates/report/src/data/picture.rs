@@ -77,6 +77,10 @@ pub enum MatchedBy {
     /// Their values correspond better than those of any other pair.
     #[default]
     Content,
+    /// Rows of a vocabulary, matched by the byte strings of their tokens.
+    Tokens,
+    /// Rows of a longer table, from its start.
+    Prefix,
 }
 
 /// A tensor of one side.
