@@ -19,6 +19,7 @@ pub enum Format {
     Gguf,
     Torch,
     Onnx,
+    Npy,
     Npz,
     Ctranslate2,
 }
@@ -30,7 +31,7 @@ impl fmt::Display for Format {
             Self::Gguf => "GGUF",
             Self::Torch => "PyTorch",
             Self::Onnx => "ONNX",
-            Self::Npz => "NumPy",
+            Self::Npy | Self::Npz => "NumPy",
             Self::Ctranslate2 => "CTranslate2",
         })
     }
@@ -49,7 +50,7 @@ impl Format {
             return Ok(Self::Gguf);
         }
         if head.starts_with(b"\x93NUMPY") {
-            return Ok(Self::Npz);
+            return Ok(Self::Npy);
         }
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             return Ok(if npz::is_npz(source) { Self::Npz } else { Self::Torch });
@@ -80,6 +81,7 @@ impl Format {
             Self::Gguf => gguf::parse(source),
             Self::Torch => torch::parse(source),
             Self::Onnx => onnx::parse(source),
+            Self::Npy => npz::parse_npy(source),
             Self::Npz => npz::parse(source),
             Self::Ctranslate2 => ctranslate2::parse(source),
         }

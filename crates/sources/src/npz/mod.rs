@@ -10,6 +10,14 @@ use crate::tensor::{self, Extent, MAX_TENSORS, Parsed, Storage, TensorInfo};
 use header::{Dtype, Header, LONGEST_HEADER};
 use std::io::Read;
 
+/// Whether a zip file is an `.npz`: it holds arrays and no pickle of a PyTorch file.
+pub fn is_npz(source: &dyn ReadAt) -> bool {
+    Archive::read(source).is_ok_and(|archive| {
+        let ends_with = |end: &str| archive.entries().iter().any(|entry| entry.name.ends_with(end));
+        ends_with(".npy") && !ends_with("data.pkl")
+    })
+}
+
 /// Reads the directory of an `.npz` file and the header of each array in it.
 pub fn parse(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
     let archive = Archive::read(source)?;
