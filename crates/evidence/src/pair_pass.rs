@@ -59,7 +59,7 @@ struct RawRun {
 
 impl RawRun {
     fn of(source: &dyn TensorSource, weight: &Weight) -> Option<Self> {
-        let (tensor, bytes) = view::raw_run(source, weight)?;
+        let (tensor, bytes) = view::raw_run(source.tensors(), weight)?;
         let encoding = source.tensors()[tensor].encoding;
         matches!(encoding, Encoding::Bf16 | Encoding::F16 | Encoding::F32).then_some(Self { tensor, first_byte: bytes.start, encoding })
     }

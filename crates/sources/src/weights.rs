@@ -1,5 +1,6 @@
 //! Tensors as the rest of the program sees them: matrices with a role and with named axes, whatever the file called and stored them.
 
+use crate::FormatError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -38,7 +39,11 @@ pub enum Role {
     UnembedTransform,
     UnembedNorm,
     Pooler,
-    Conv,
+    SentenceRelation,
+    TaskTransform,
+    TaskHead,
+    Conv1,
+    Conv2,
 }
 
 /// Weight or bias of a role.
@@ -200,6 +205,8 @@ pub struct Binding {
     pub weights: Vec<Weight>,
     /// Indices of stored tensors that the family names as constants (rotary tables, masks, position ids).
     pub constants: Vec<usize>,
+    /// Indices of stored tensors that the family names as second copies of a weight that is bound: tied embeddings saved twice.
+    pub repeated: Vec<usize>,
     /// Indices of stored tensors that the family does not describe.
     pub undescribed: Vec<usize>,
 }
@@ -242,3 +249,7 @@ pub trait TensorSource: Send + Sync {
     fn read_raw(&self, tensor: usize, bytes: Range<u64>, out: &mut [u8]) -> Option<Result<(), crate::SourceError>>;
 }
 
+/// A range outside its tensor: a defect of the caller.
+pub(crate) fn out_of_range(what: &str, found: usize, limit: usize) -> FormatError {
+    FormatError::new(what, found, format!("less than {limit}"))
+}

@@ -9,6 +9,7 @@ mod error;
 pub mod moments;
 pub mod p_value;
 pub mod sampling;
+pub mod spectra;
 pub mod tails;
 
 pub use error::InputError;
