@@ -166,7 +166,7 @@ fn dims(walk: &Walk<'_>, field: &Field, dims: &mut Vec<u64>) -> Result<(), Forma
     };
     match field.wire {
         Wire::Varint(dim) => push(dim),
-        _ => walk.varints(field.bytes()?, |dim| push(dim)),
+        _ => walk.varints(field.bytes()?, push),
     }
 }
 

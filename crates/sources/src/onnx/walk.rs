@@ -46,11 +46,8 @@ impl<'a> Walk<'a> {
                     let value = self.text(field.bytes()?, key)?;
                     self.metadata.insert(key.to_owned(), MetaValue::Text(value));
                 }
-                7 => {
-                    if graph.replace(field.bytes()?).is_some() {
-                        return Err(FormatError::new("graph of ModelProto", "two graphs", "one graph"));
-                    }
-                }
+                7 if graph.is_some() => return Err(FormatError::new("graph of ModelProto", "two graphs", "one graph")),
+                7 => graph = Some(field.bytes()?),
                 8 => self.opset(field.bytes()?)?,
                 25 => {
                     self.hold(size_of::<Span>() as u64)?;
