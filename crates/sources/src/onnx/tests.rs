@@ -111,6 +111,11 @@ fn external_data_is_read_from_its_file() {
     assert_eq!(valid.parsed.external_files, ["external.data"]);
     assert_eq!(valid.values("first"), wave(6));
     assert_eq!(valid.values("second"), wave(4));
+    assert_eq!(valid.values("q"), [1.0, 2.0]);
+    assert_eq!(
+        valid.parsed.warnings,
+        ["tensor `q` keeps its integers as values: its scale lies in another file, which is not supported yet"]
+    );
 }
 
 #[test]
