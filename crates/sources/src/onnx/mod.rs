@@ -4,7 +4,8 @@
 //! tensor is followed in two cases, because the stored numbers alone are not the weight: integers with a scale (`quantised`) and
 //! recurrent layers, whose layout is ONNX's own (`recurrent`).
 //!
-//! Reference: `onnx.proto` and `Operators.md` of ONNX 1.23; contributed operators as in ONNX Runtime's `ContribOperators.md`.
+//! Reference: `onnx.proto` and `Operators.md` of ONNX 1.23; the input order of contributed operators is that of the schemas registered
+//! in ONNX Runtime 1.32.0.
 
 mod graph;
 mod proto;

@@ -298,7 +298,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("two-graphs", "graph of ModelProto: found two graphs, expected one graph"),
     ("typed-count-mismatch", "tensor `w`: length of the data: found 3 numbers in int64_data, expected 4 for shape [2, 2]"),
     ("typed-field-of-another-type", "tensor `w`: data field: found float_data, expected int64_data for I64"),
-    ("unknown-data-type", "tensor `w`: data_type: found 99, expected a number from 1 to 26"),
+    ("unknown-data-type", "tensor `w`: data_type: found 99, expected a number from 1 to 28"),
     ("varint-too-long", "varint: found more than 64 bits, expected a varint of at most ten bytes"),
     ("wrong-wire-type", "field 8 of TensorProto: found a varint, expected bytes with a length"),
 ];
