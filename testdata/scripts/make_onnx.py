@@ -53,12 +53,13 @@ def dtypes():
 
 
 def external():
-    """Two tensors in one further file, the second at an offset."""
-    model = helper.make_model(
-        helper.make_graph([], "external", [], [], [raw("first", wave(2, 3)), raw("second", wave(4))]), opset_imports=OPSETS, ir_version=8
-    )
+    """All data in one further file, a scale too."""
+    tensors = [raw("first", wave(2, 3)), raw("second", wave(4)), raw("q", np.int8([1, 2])), raw("s", np.float32([0.5, 2]))]
+    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["y"], axis=0)]
+    model = helper.make_model(helper.make_graph(nodes, "external", [], [], tensors), opset_imports=OPSETS, ir_version=8)
     (FOLDER / "external.data").unlink(missing_ok=True)
     onnx.save(model, FOLDER / "external.onnx", save_as_external_data=True, location="external.data", size_threshold=0)
+    (FOLDER / "external.data").chmod(0o644)
 
 
 def constant(name, array):

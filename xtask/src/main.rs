@@ -1,6 +1,5 @@
 //! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
 
-mod bench;
 mod generate;
 mod pairs;
 
@@ -28,8 +27,6 @@ enum Task {
         #[command(subcommand)]
         task: pairs::Task,
     },
-    /// Speed and memory beside the machine's own limits; prints the table of `docs/benchmark.md`.
-    Bench(bench::Args),
 }
 
 /// Why a task ended.
@@ -71,7 +68,6 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Generate { check } => generate::run(check),
         Task::Pairs { task } => pairs::run(&task),
-        Task::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

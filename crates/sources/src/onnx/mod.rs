@@ -1,10 +1,11 @@
 //! ONNX: the stored tensors of a model's graph, its subgraphs and its functions, with the values and the layout they are used in.
 //!
 //! The file is walked as protobuf wire format; tensor data is never held, only where it lies. What the graph does with a stored
-//! tensor is followed in two cases, because the stored numbers alone are not the weight: integers with a scale ([`quantised`]) and
-//! recurrent layers, whose layout is ONNX's own ([`recurrent`]).
+//! tensor is followed in two cases, because the stored numbers alone are not the weight: integers with a scale (`quantised`) and
+//! recurrent layers, whose layout is ONNX's own (`recurrent`).
 //!
-//! Reference: `onnx.proto` and `Operators.md` of ONNX 1.23; contributed operators as in ONNX Runtime's `ContribOperators.md`.
+//! Reference: `onnx.proto` and `Operators.md` of ONNX 1.23; the input order of contributed operators is that of the schemas registered
+//! in ONNX Runtime 1.32.0.
 
 mod graph;
 mod proto;

@@ -14,16 +14,33 @@ struct Operand {
     weight: usize,
     scale: usize,
     zero_point: usize,
-    along: Along,
+    channels: Channels,
+}
+
+/// How an operator's definition says which axis several scales run along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channels {
+    /// By its `axis` attribute, 1 unless given.
+    Attribute,
+    /// The outputs of a `Gemm`'s second operand, which `transB` moves.
+    GemmOutputs,
+    /// Always the same one.
+    Fixed(Along),
+}
+
+impl Channels {
+    fn of(self, node: &Node) -> Along {
+        match self {
+            Self::Attribute => Along::Axis(node.int("axis").unwrap_or(1)),
+            Self::GemmOutputs => Along::Axis(if node.int("transB").unwrap_or(0) == 0 { 1 } else { 0 }),
+            Self::Fixed(along) => along,
+        }
+    }
 }
 
 /// Which axis of the weight several scales run along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Along {
-    /// The operator's `axis` attribute, 1 unless given.
-    Attribute,
-    /// The output axis of a `Gemm`'s second operand, which `transB` moves.
-    GemmOutputs,
     /// This axis, counted from the end if negative.
     Axis(i64),
     /// The axis that broadcasting aligns with the scale's own.
@@ -44,47 +61,38 @@ struct Operator {
     parameters: &'static [usize],
 }
 
-const fn operand(weight: usize, scale: usize, zero_point: usize, along: Along) -> Operand {
-    Operand { weight, scale, zero_point, along }
+const fn operand(weight: usize, scale: usize, zero_point: usize, channels: Channels) -> Operand {
+    Operand { weight, scale, zero_point, channels }
 }
 
+const FIRST: Channels = Channels::Fixed(Along::Axis(0));
+const LAST: Channels = Channels::Fixed(Along::Axis(-1));
+const ROWS: Channels = Channels::Fixed(Along::Axis(-2));
+const ALIGNED: Channels = Channels::Fixed(Along::Broadcast);
+const SINGLE: Channels = Channels::Fixed(Along::None);
+
 const OPERATORS: &[Operator] = &[
-    Operator { op: "DequantizeLinear", operands: &[operand(0, 1, 2, Along::Attribute)], bias: None, parameters: &[] },
+    Operator { op: "DequantizeLinear", operands: &[operand(0, 1, 2, Channels::Attribute)], bias: None, parameters: &[] },
     Operator { op: "QuantizeLinear", operands: &[], bias: None, parameters: &[1, 2] },
-    Operator {
-        op: "QLinearMatMul",
-        operands: &[operand(0, 1, 2, Along::Axis(-2)), operand(3, 4, 5, Along::Axis(-1))],
-        bias: None,
-        parameters: &[6, 7],
-    },
+    Operator { op: "QLinearMatMul", operands: &[operand(0, 1, 2, ROWS), operand(3, 4, 5, LAST)], bias: None, parameters: &[6, 7] },
     Operator {
         op: "QLinearConv",
-        operands: &[operand(0, 1, 2, Along::None), operand(3, 4, 5, Along::Axis(0))],
+        operands: &[operand(0, 1, 2, SINGLE), operand(3, 4, 5, FIRST)],
         bias: Some((8, [1, 4])),
         parameters: &[6, 7],
     },
     Operator {
         op: "QGemm",
-        operands: &[operand(0, 1, 2, Along::None), operand(3, 4, 5, Along::GemmOutputs)],
+        operands: &[operand(0, 1, 2, SINGLE), operand(3, 4, 5, Channels::GemmOutputs)],
         bias: Some((6, [1, 4])),
         parameters: &[7, 8],
     },
-    Operator {
-        op: "QAttention",
-        operands: &[operand(0, 3, 6, Along::None), operand(1, 4, 7, Along::Axis(-1))],
-        bias: None,
-        parameters: &[],
-    },
-    Operator { op: "DynamicQuantizeMatMul", operands: &[operand(1, 2, 3, Along::Axis(-1))], bias: None, parameters: &[] },
-    Operator {
-        op: "MatMulIntegerToFloat",
-        operands: &[operand(0, 2, 4, Along::Axis(-2)), operand(1, 3, 5, Along::Axis(-1))],
-        bias: None,
-        parameters: &[],
-    },
+    Operator { op: "QAttention", operands: &[operand(0, 3, 6, SINGLE), operand(1, 4, 7, LAST)], bias: None, parameters: &[] },
+    Operator { op: "DynamicQuantizeMatMul", operands: &[operand(1, 2, 3, LAST)], bias: None, parameters: &[] },
+    Operator { op: "MatMulIntegerToFloat", operands: &[operand(0, 2, 4, ROWS), operand(1, 3, 5, LAST)], bias: None, parameters: &[] },
     Operator {
         op: "DynamicQuantizeLSTM",
-        operands: &[operand(1, 8, 9, Along::Broadcast), operand(2, 10, 11, Along::Broadcast)],
+        operands: &[operand(1, 8, 9, ALIGNED), operand(2, 10, 11, ALIGNED)],
         bias: None,
         parameters: &[],
     },
@@ -100,7 +108,6 @@ struct Decision {
     scales: Vec<usize>,
     zero_point: Option<usize>,
     along: Along,
-    axis_attribute: Option<i64>,
     /// Whether the operator's definition demands that the scales fit; otherwise this reading of the graph was a guess.
     is_certain: bool,
 }
@@ -166,12 +173,12 @@ impl Plan {
             self.parameters.extend(scale);
             self.parameters.extend(zero_point);
             let (weight, along) = match find(operand.weight) {
-                Some(weight) => (Some(weight), operand.along),
+                Some(weight) => (Some(weight), operand.channels.of(node)),
                 // Rows of an embedding are gathered as integers and dequantised afterwards.
                 None => (gathered(model, graph, node.input(operand.weight)), Along::None),
             };
             let Some(weight) = weight else { continue };
-            let in_blocks = operand.along == Along::Attribute
+            let in_blocks = operand.channels == Channels::Attribute
                 && (node.int("block_size").is_some_and(|size| size != 0)
                     || scale.map(|scale| &model.tensors[scale].info).is_some_and(|scale| scale.shape.len() > 1 && scale.elements() > 1));
             if in_blocks {
@@ -184,7 +191,6 @@ impl Plan {
                     scales: vec![scale],
                     zero_point,
                     along,
-                    axis_attribute: if along == Along::GemmOutputs { node.int("transB") } else { node.int("axis") },
                     is_certain: !matches!(along, Along::None | Along::Broadcast),
                 }),
                 None => self.unscaled.push(weight),
@@ -196,7 +202,7 @@ impl Plan {
             let scales: Vec<usize> = scales.into_iter().filter_map(find).collect();
             if scales.len() == 2 {
                 let along = Along::Axis(0);
-                self.decisions.push(Decision { weight, scales, zero_point: None, along, axis_attribute: None, is_certain: true });
+                self.decisions.push(Decision { weight, scales, zero_point: None, along, is_certain: true });
             } else {
                 self.unscaled.push(weight);
             }
@@ -218,7 +224,7 @@ impl Plan {
             self.unscaled.push(weight);
             let scale = node.outputs.first().and_then(|output| factor(model, graph, output));
             if let Some(scale) = scale {
-                self.decisions.push(Decision { weight, scales: vec![scale], zero_point, along, axis_attribute: None, is_certain: false });
+                self.decisions.push(Decision { weight, scales: vec![scale], zero_point, along, is_certain: false });
             }
         }
     }
@@ -244,7 +250,7 @@ impl Plan {
         let Some((_, other)) = step(this, name, "Mul") else { return };
         if let Some(scale) = real(model, graph, other) {
             let along = Along::Broadcast;
-            self.decisions.push(Decision { weight, scales: vec![scale], zero_point, along, axis_attribute: None, is_certain: false });
+            self.decisions.push(Decision { weight, scales: vec![scale], zero_point, along, is_certain: false });
         }
     }
 }
@@ -304,7 +310,7 @@ fn by_name(model: &Model) -> Vec<Decision> {
             let Some(&scale) = graph.stored.get(&format!("{base}_scale")) else { continue };
             let zero_point = graph.stored.get(&format!("{base}_zero_point")).copied();
             let along = Along::Matching;
-            decisions.push(Decision { weight, scales: vec![scale], zero_point, along, axis_attribute: None, is_certain: false });
+            decisions.push(Decision { weight, scales: vec![scale], zero_point, along, is_certain: false });
         }
     }
     decisions
@@ -374,8 +380,6 @@ fn axis(model: &Model, decision: &Decision) -> Option<usize> {
     };
     match decision.along {
         Along::None => None,
-        Along::Attribute => from_either_end(decision.axis_attribute.unwrap_or(1)),
-        Along::GemmOutputs => from_either_end(if decision.axis_attribute.unwrap_or(0) == 0 { 1 } else { 0 }),
         Along::Axis(axis) => from_either_end(axis),
         Along::Broadcast => {
             let scale =

@@ -90,6 +90,8 @@ fn encoding_of(data_type: u64) -> Option<Result<Encoding, &'static str>> {
         24 => Err("FLOAT8E8M0"),
         25 => Err("UINT2"),
         26 => Err("INT2"),
+        27 => Err("FLOAT6E2M3"),
+        28 => Err("FLOAT6E3M2"),
         _ => return None,
     })
 }
@@ -166,7 +168,7 @@ fn dims(walk: &Walk<'_>, field: &Field, dims: &mut Vec<u64>) -> Result<(), Forma
     };
     match field.wire {
         Wire::Varint(dim) => push(dim),
-        _ => walk.varints(field.bytes()?, |dim| push(dim)),
+        _ => walk.varints(field.bytes()?, push),
     }
 }
 
@@ -185,7 +187,7 @@ fn place(walk: &mut Walk<'_>, name: &str, set: Fieldset) -> Result<Found, Format
     let encoding = match encoding_of(set.data_type) {
         Some(Ok(encoding)) => encoding,
         Some(Err(unsupported)) => return Ok(Found::Unsupported(format!("data type {unsupported}"))),
-        None => return Err(FormatError::new("data_type", set.data_type, "a number from 1 to 26")),
+        None => return Err(FormatError::new("data_type", set.data_type, "a number from 1 to 28")),
     };
     if set.is_segment {
         return Ok(Found::Unsupported("a tensor in segments".to_owned()));

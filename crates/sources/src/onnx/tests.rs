@@ -111,6 +111,11 @@ fn external_data_is_read_from_its_file() {
     assert_eq!(valid.parsed.external_files, ["external.data"]);
     assert_eq!(valid.values("first"), wave(6));
     assert_eq!(valid.values("second"), wave(4));
+    assert_eq!(valid.values("q"), [1.0, 2.0]);
+    assert_eq!(
+        valid.parsed.warnings,
+        ["tensor `q` keeps its integers as values: its scale lies in another file, which is not supported yet"]
+    );
 }
 
 #[test]
@@ -293,7 +298,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("two-graphs", "graph of ModelProto: found two graphs, expected one graph"),
     ("typed-count-mismatch", "tensor `w`: length of the data: found 3 numbers in int64_data, expected 4 for shape [2, 2]"),
     ("typed-field-of-another-type", "tensor `w`: data field: found float_data, expected int64_data for I64"),
-    ("unknown-data-type", "tensor `w`: data_type: found 99, expected a number from 1 to 26"),
+    ("unknown-data-type", "tensor `w`: data_type: found 99, expected a number from 1 to 28"),
     ("varint-too-long", "varint: found more than 64 bits, expected a varint of at most ten bytes"),
     ("wrong-wire-type", "field 8 of TensorProto: found a varint, expected bytes with a length"),
 ];

@@ -46,11 +46,8 @@ impl<'a> Walk<'a> {
                     let value = self.text(field.bytes()?, key)?;
                     self.metadata.insert(key.to_owned(), MetaValue::Text(value));
                 }
-                7 => {
-                    if graph.replace(field.bytes()?).is_some() {
-                        return Err(FormatError::new("graph of ModelProto", "two graphs", "one graph"));
-                    }
-                }
+                7 if graph.is_some() => return Err(FormatError::new("graph of ModelProto", "two graphs", "one graph")),
+                7 => graph = Some(field.bytes()?),
                 8 => self.opset(field.bytes()?)?,
                 25 => {
                     self.hold(size_of::<Span>() as u64)?;
@@ -304,4 +301,24 @@ impl<'a> Walk<'a> {
 /// The warning for a tensor that is left out.
 pub(super) fn unsupported(name: &str, form: &str) -> String {
     format!("tensor `{}` is left out: {form} is not supported yet", name.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_fill_the_memory() {
+        let source = vec![b'w'; MAX_NAME_BYTES as usize];
+        let mut walk = Walk::new(&source);
+        let mut read = 0;
+        let error = loop {
+            match walk.text(Span { offset: 0, len: source.size() }, "name") {
+                Ok(name) => read += name.len() as u64,
+                Err(error) => break error,
+            }
+        };
+        assert!(read <= MAX_HELD_BYTES);
+        assert_eq!(error.to_string(), "graph: found more names and nodes than any model has, expected at most 100000000 bytes of them");
+    }
 }
