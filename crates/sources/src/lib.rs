@@ -6,9 +6,13 @@
 pub mod bytes;
 mod encoding;
 mod error;
+pub mod family;
 pub mod gguf;
+#[cfg(test)]
+mod memory;
 pub mod store;
 pub mod tensor;
+pub mod view;
 mod weights;
 
 pub use encoding::Encoding;

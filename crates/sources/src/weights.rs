@@ -39,7 +39,11 @@ pub enum Role {
     UnembedTransform,
     UnembedNorm,
     Pooler,
-    Conv,
+    SentenceRelation,
+    TaskTransform,
+    TaskHead,
+    Conv1,
+    Conv2,
 }
 
 /// Weight or bias of a role.
@@ -192,6 +196,8 @@ pub struct Binding {
     pub weights: Vec<Weight>,
     /// Indices of stored tensors that the family names as constants (rotary tables, masks, position ids).
     pub constants: Vec<usize>,
+    /// Indices of stored tensors that the family names as second copies of a weight that is bound: tied embeddings saved twice.
+    pub repeated: Vec<usize>,
     /// Indices of stored tensors that the family does not describe.
     pub undescribed: Vec<usize>,
 }
