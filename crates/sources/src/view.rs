@@ -369,7 +369,7 @@ mod tests {
             weight(3, 2, 2, view(Rows::All)),
             weight(4, 3, 2, view(Rows::All)),
             weight(1, 2, 2, view(Rows::Indices(vec![4]))),
-            weight(2, 2, 2, view(Rows::Runs(vec![3..5]))),
+            weight(2, 2, 2, view(Rows::Runs(vec![3..5, 0..0]))),
             weight(4, 2, 2, View { tensor: 1, ..view(Rows::All) }),
         ] {
             assert!(read_rows(&memory, &wrong, 0..1, &mut out).is_err(), "{wrong:?}");

@@ -26,6 +26,7 @@ pub fn bind_to(
     let mut best: Option<(bool, u128, Binding)> = None;
     for family in families {
         let is_declared = declares(family, config, metadata);
+        let fixed = fixed_spaces(family, config);
         for (set, prefix) in family.name_sets.iter().flat_map(|set| set.prefixes.iter().map(move |prefix| (set, prefix))) {
             let matched: Vec<_> = tensors.iter().map(|tensor| matching(set, prefix, &tensor.name)).collect();
             let named = matched.iter().zip(tensors).filter(|(found, _)| found.is_some()).map(|(_, tensor)| tensor.elements() as u128).sum();
@@ -34,7 +35,7 @@ pub fn bind_to(
                 continue;
             }
             for known in [declared(family, config, metadata), Dims::new()] {
-                let (elements, binding) = Placement { family, set, tensors, matched: &matched }.place(known);
+                let (elements, binding) = Placement { family, set, tensors, matched: &matched, fixed: &fixed }.place(known);
                 if fits(elements) {
                     if best.as_ref().is_none_or(|(by_name, found, _)| (*by_name, *found) < (is_declared, elements)) {
                         best = Some((is_declared, elements, binding));
@@ -74,6 +75,12 @@ fn declares(family: &Family, config: Option<&Value>, metadata: &BTreeMap<String,
         || matches!(metadata.get("general.architecture"), Some(MetaValue::Text(name)) if family.gguf_architectures.contains(name))
 }
 
+/// Spaces that this checkpoint's config gives an order of their own.
+fn fixed_spaces(family: &Family, config: Option<&Value>) -> Vec<SpaceName> {
+    let holds = |key: &str, value: &Value| config.and_then(|config| config.get(key)) == Some(value);
+    family.fixed_when.iter().filter(|setting| holds(&setting.config, &setting.is)).map(|setting| setting.space).collect()
+}
+
 /// What a name says that a tensor is.
 enum Found {
     Constant,
@@ -99,6 +106,7 @@ struct Placement<'a> {
     set: &'a NameSet,
     tensors: &'a [TensorInfo],
     matched: &'a [Option<Found>],
+    fixed: &'a [SpaceName],
 }
 
 impl Placement<'_> {
@@ -138,7 +146,7 @@ impl Placement<'_> {
                 };
                 let named = &self.set.tensors[named];
                 let described: Vec<&Described> = named.weights.iter().map(|&w| &self.family.weights[w]).collect();
-                let held = Held { described, layer, expert, part, layout: named.layout };
+                let held = Held { described, layer, expert, part, layout: named.layout, fixed: self.fixed };
                 match held.weights(i, tensor, &dims) {
                     Some(weights) if weights.iter().filter_map(|weight| weight.slot).all(|slot| !slots.contains(&slot)) => {
                         slots.extend(weights.iter().filter_map(|weight| weight.slot));
@@ -204,6 +212,7 @@ struct Held<'a> {
     expert: Option<usize>,
     part: Part,
     layout: Layout,
+    fixed: &'a [SpaceName],
 }
 
 impl Held<'_> {
@@ -278,12 +287,13 @@ impl Held<'_> {
             let (stride, skip, len) = (total / heads, start / heads, size / heads);
             return Some(Rows::Runs((0..heads).map(|head| head * stride + skip..head * stride + skip + len).collect()));
         }
-        Some(Rows::Runs(vec![start..start + size]))
+        Some(Rows::Runs(std::iter::once(start..start + size).collect()))
     }
 
     fn axis(&self, name: SpaceName, stack: Stack, len: usize, dims: &Dims) -> Axis {
         let one = |space| Axis { space, unit: 1 };
         match (name, self.layer) {
+            _ if self.fixed.contains(&name) => Axis::FIXED,
             (SpaceName::Fixed, _) => Axis::FIXED,
             (SpaceName::Vocabulary, _) => one(Space::Vocabulary),
             (SpaceName::Residual, _) => one(Space::Residual(Stack::Single)),

@@ -23,9 +23,19 @@ pub struct Family {
     pub gguf_architectures: Vec<String>,
     /// Objects inside `config.json` that may hold the dims, where the top level does not.
     pub(super) config_sections: Vec<String>,
+    pub(super) fixed_when: Vec<FixedWhen>,
     pub(super) dims: BTreeMap<String, Dim>,
     pub(super) weights: Vec<Described>,
     pub(super) name_sets: Vec<NameSet>,
+}
+
+/// A setting of `config.json` that gives a space an order of its own: sinusoidal positions, ALiBi.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FixedWhen {
+    pub(super) config: String,
+    pub(super) is: serde_json::Value,
+    pub(super) space: SpaceName,
 }
 
 /// Where the value of a dim is found, first place first; what no place gives is inferred from shapes.
@@ -146,6 +156,8 @@ struct FamilyFile {
     gguf_architectures: Vec<String>,
     #[serde(default)]
     config_sections: Vec<String>,
+    #[serde(default)]
+    fixed_when: Vec<FixedWhen>,
     dims: BTreeMap<String, DimFile>,
     weights: BTreeMap<String, WeightFile>,
     containers: BTreeMap<String, ContainerFile>,
@@ -320,6 +332,7 @@ impl Family {
             model_types: file.model_types,
             gguf_architectures: file.gguf_architectures,
             config_sections: file.config_sections,
+            fixed_when: file.fixed_when,
             dims,
             weights,
             name_sets,

@@ -4,6 +4,7 @@ use super::{Family, bind, families, unbound};
 use crate::memory::named;
 use crate::tensor::{MetaValue, TensorInfo};
 use crate::{Axis, Binding, Part, Role, Rows, Slot, Space, Stack, Weight};
+use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -190,6 +191,47 @@ fn what_ties_units_together_makes_them_fixed() {
 }
 
 #[test]
+fn a_setting_that_orders_a_space_makes_it_fixed() {
+    let up = |list: &List| weight(&bound(list), Stack::Single, Some(0), Role::MlpUp).axes;
+    let mut list = list("distilbert-mlm.hf");
+    assert_eq!(up(&list)[1].space, Space::Residual(Stack::Single));
+    list.config.as_mut().unwrap()["sinusoidal_pos_embds"] = true.into();
+    assert_eq!(up(&list)[1], Axis::FIXED);
+    assert!(up(&list)[0].space.is_exchangeable());
+}
+
+#[test]
+fn a_second_copy_of_a_tied_weight_is_repeated_not_bound() {
+    let mut list = list("t5.hf");
+    let n_weights = bound(&list).weights.len();
+    list.tensors.insert(0, named("encoder.embed_tokens.weight", &[80, 48]));
+    let binding = bound(&list);
+    assert_eq!((binding.repeated.as_slice(), binding.weights.len()), ([0].as_slice(), n_weights));
+    // Where the first copy is not stored, the second gives the weight.
+    list.tensors.retain(|tensor| tensor.name != "shared.weight");
+    let binding = bound(&list);
+    assert_eq!((binding.repeated.len(), binding.weights.len()), (0, n_weights));
+}
+
+#[test]
+fn experts_are_told_apart() {
+    // As in published Mixtral checkpoints.
+    let expert = |n: usize| named(&format!("model.layers.0.block_sparse_moe.experts.{n}.w1.weight"), &[6, 4]);
+    let tensors = [expert(0), expert(1), named("model.layers.0.block_sparse_moe.gate.weight", &[2, 4])];
+    let binding = bind(&tensors, None, &BTreeMap::new()).unwrap();
+    let spaces = binding.weights.iter().filter_map(|weight| Some((weight.slot?.expert?, weight.axes[0].space)));
+    let units = |expert| Space::MlpUnits { stack: Stack::Single, layer: 0, expert: Some(expert) };
+    assert_eq!(spaces.collect::<Vec<_>>(), [(0, units(0)), (1, units(1))]);
+}
+
+#[test]
+fn tables_and_masks_are_constants() {
+    let mut list = list("gpt2.hf");
+    list.tensors.push(named("transformer.h.1.attn.bias", &[1, 1, 40, 40]));
+    assert_eq!(bound(&list).constants, [list.tensors.len() - 1]);
+}
+
+#[test]
 fn heads_are_fixed_where_nothing_tells_their_number() {
     let list = list("llama.hf");
     let binding = bind(&list.tensors, None, &BTreeMap::new()).unwrap();
@@ -256,6 +298,37 @@ fn the_micro_model_is_described_from_its_own_header() {
     assert_eq!(weight(&binding, Stack::Single, Some(3), Role::AttnQ).axes[0].unit, 48);
 }
 
+proptest! {
+    /// Numbers of heads and shapes come from files that anybody can write.
+    #[test]
+    fn no_config_and_no_shape_breaks_the_laws(
+        which in 0usize..4,
+        heads in prop_oneof![0u64..30, Just(u64::MAX)],
+        groups in prop_oneof![0u64..30, Just(u64::MAX)],
+        head_dim in prop_oneof![0u64..30, Just(u64::MAX)],
+        odd in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(0usize..100, 0..4)), 0..3),
+    ) {
+        let name = ["llama.gguf", "gpt_neox.hf", "phi3.hf", "whisper.hf"][which];
+        let mut list = list(name);
+        for (at, shape) in &odd {
+            let tensor = at.get(&list.tensors).clone();
+            let at = at.index(list.tensors.len());
+            list.tensors[at] = named(&tensor.name, shape);
+        }
+        if let Some(config) = &mut list.config {
+            for (key, value) in [("num_attention_heads", heads), ("num_key_value_heads", groups), ("head_dim", head_dim), ("encoder_attention_heads", heads)] {
+                config[key] = value.into();
+            }
+        }
+        for (key, value) in [("head_count", heads), ("head_count_kv", groups), ("key_length", head_dim)] {
+            list.metadata.insert(format!("llama.attention.{key}"), MetaValue::Unsigned(value));
+        }
+        if let Some(binding) = bind(&list.tensors, list.config.as_ref(), &list.metadata) {
+            check_laws(name, &list, &binding);
+        }
+    }
+}
+
 /// A family file of one tensor, with a place for an extra line at each level.
 fn small(family: &str, dim: &str, weight: &str, space: &str, container: &str, parts: &str, name: &str) -> String {
     format!(
@@ -311,6 +384,7 @@ fn a_family_file_that_contradicts_itself_is_refused() {
         (r#"out = "fixed""#, r#"out = "mlp""#, "{layer}"),
         (r#"out = "fixed""#, r#"out = "units""#, "unknown variant `units`"),
         (r#"prefixes = [""]"#, "prefixes = []", "none in `hf`"),
+        ("[dims]", "[[fixed_when]]\nconfig = \"a\"\nis = true\nspace = \"mlp\"\nnote = 1\n[dims]", "unknown field `note`"),
         ("[containers.hf.names]", "[containers.hf.names]\n\"v\" = 3", "a role, or a table with `roles`"),
     ] {
         let error = Family::parse(&good.replacen(from, to, 1)).unwrap_err().to_string();
