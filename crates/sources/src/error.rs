@@ -83,6 +83,9 @@ pub enum SourceError {
         /// The broken rule.
         error: Box<FormatError>,
     },
+    /// A part of a tensor was asked for that it does not have: a defect of the caller, not of a file.
+    #[error("{0}")]
+    Request(Box<FormatError>),
 }
 
 impl SourceError {
@@ -90,7 +93,7 @@ impl SourceError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Io { .. } => None,
-            Self::Format { error, .. } => error.hint.as_deref(),
+            Self::Format { error, .. } | Self::Request(error) => error.hint.as_deref(),
         }
     }
 }
