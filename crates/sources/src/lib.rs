@@ -4,6 +4,7 @@
 //! Nothing executes, nothing is held in memory but headers.
 
 pub mod bytes;
+pub mod ctranslate2;
 mod encoding;
 mod error;
 pub mod gguf;
