@@ -163,46 +163,73 @@ fn read_aliases(fields: &mut Fields<'_>, tensors: &[TensorInfo], metadata: &mut 
     Ok(())
 }
 
+/// What the integers of a variable are.
+enum Integers {
+    /// Flags, sizes, texts: numbers as they stand. Also every variable that holds no integers.
+    Plain,
+    /// Weights, with the index of the variable that holds their scales.
+    Scaled(usize),
+    /// 16-bit weights from before scales were stored.
+    ScaledByConvention,
+    /// 8-bit or 16-bit weights whose scales are not in the file.
+    WithoutScale,
+    /// Eight 4-bit weights in each number.
+    Packed,
+}
+
+impl Integers {
+    fn of(variable: &TensorInfo, scale: Option<usize>, truncated: bool) -> Self {
+        let is_weight = variable.name.ends_with("weight");
+        match (variable.encoding, scale) {
+            (Encoding::I8 | Encoding::I16, Some(scale)) => Self::Scaled(scale),
+            // Scales follow their weights in the file, so a lost end may have held them.
+            (Encoding::I16, None) if is_weight && !truncated => Self::ScaledByConvention,
+            (Encoding::I8 | Encoding::I16, None) if is_weight => Self::WithoutScale,
+            (Encoding::I32, Some(_)) if is_weight => Self::Packed,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// What CTranslate2 multiplied 16-bit weights by before it stored scales.
-const INT16_SCALE_WITHOUT_VARIABLE: f32 = 1000.0;
+const CONVENTIONAL_SCALE: f32 = 1000.0;
 
 /// Moves `<name>_scale` into the tensor it belongs to, and leaves out integers whose values cannot be told.
 fn attach_scales(source: &dyn ReadAt, parsed: &mut Parsed) -> Result<(), FormatError> {
+    let truncated = !parsed.warnings.is_empty();
     let places: BTreeMap<String, usize> = parsed.tensors.iter().enumerate().map(|(i, tensor)| (tensor.name.clone(), i)).collect();
     let mut left_out = BTreeSet::new();
     let mut scale_bytes = 0;
     for i in 0..parsed.tensors.len() {
-        let weight = &parsed.tensors[i];
-        let related = |suffix: &str| places.get(&format!("{}{suffix}", weight.name)).copied();
-        let affine = match (weight.encoding, related("_scale")) {
-            (Encoding::I8 | Encoding::I16, Some(s)) => {
-                left_out.insert(s);
-                scale_bytes += parsed.tensors[s].stored_bytes()?;
+        let tensor = &parsed.tensors[i];
+        let name = tensor.name.escape_debug();
+        let related = |suffix: &str| places.get(&format!("{}{suffix}", tensor.name)).copied();
+        match Integers::of(tensor, related("_scale"), truncated) {
+            Integers::Plain => {}
+            Integers::Scaled(scale) => {
+                left_out.insert(scale);
+                let scale = &parsed.tensors[scale];
+                scale_bytes += scale.stored_bytes()?;
                 if scale_bytes > MAX_HEADER_BYTES {
                     let (found, expected) = (format!("{scale_bytes} bytes"), format!("at most {MAX_HEADER_BYTES} bytes in all"));
-                    return Err(FormatError::new("quantisation scales", found, expected).tensor(&weight.name));
+                    return Err(FormatError::new("quantisation scales", found, expected).tensor(&tensor.name));
                 }
-                Some(read_scale(source, &parsed.tensors[s], weight)?)
+                parsed.tensors[i].affine = Some(read_scale(source, scale, tensor)?);
             }
-            (Encoding::I16, None) if weight.name.ends_with("weight") => {
-                Some(Affine { scale: vec![1.0 / INT16_SCALE_WITHOUT_VARIABLE], zero_point: Vec::new(), axis: None })
+            Integers::ScaledByConvention => {
+                let scale = vec![1.0 / CONVENTIONAL_SCALE];
+                parsed.tensors[i].affine = Some(Affine { scale, zero_point: Vec::new(), axis: None });
             }
-            (Encoding::I8, None) if weight.name.ends_with("weight") => {
-                let sentence = format!("tensor `{}` is left out: found 8-bit weights without their scales", weight.name.escape_debug());
-                parsed.warnings.push(format!("{sentence}, expected a variable `{}_scale`", weight.name.escape_debug()));
+            Integers::WithoutScale => {
+                let found = format!("found {} weights without scales, expected a variable `{name}_scale`", tensor.encoding);
+                parsed.warnings.push(format!("tensor `{name}` is left out: {found}"));
                 left_out.insert(i);
-                continue;
             }
-            (Encoding::I32, Some(_)) if weight.name.ends_with("weight") => {
-                parsed.warnings.push(format!("tensor `{}`: encoding AWQ (packed 4-bit) is not supported yet", weight.name.escape_debug()));
-                left_out.insert(i);
-                left_out.extend(related("_scale"));
-                left_out.extend(related("_zero"));
-                continue;
+            Integers::Packed => {
+                parsed.warnings.push(format!("tensor `{name}`: encoding AWQ (packed 4-bit) is not supported yet"));
+                left_out.extend([Some(i), related("_scale"), related("_zero")].into_iter().flatten());
             }
-            _ => continue,
-        };
-        parsed.tensors[i].affine = affine;
+        }
     }
     let tensors = std::mem::take(&mut parsed.tensors).into_iter().enumerate();
     parsed.tensors = tensors.filter(|(i, _)| !left_out.contains(i)).map(|(_, tensor)| tensor).collect();

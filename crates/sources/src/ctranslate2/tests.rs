@@ -90,13 +90,27 @@ fn a_file_without_its_end_keeps_the_whole_variables() {
 
 #[test]
 fn integers_that_lost_their_scale_are_left_out() {
-    let scale = INT8.windows(19).position(|w| w == b"linear/weight_scale").unwrap();
-    let parsed = parse(&INT8[..scale + 24].to_vec()).unwrap();
-    assert_eq!(names(&parsed), ["linear/bias"]);
-    assert_eq!(
-        parsed.warnings[1],
-        "tensor `linear/weight` is left out: found 8-bit weights without their scales, expected a variable `linear/weight_scale`"
-    );
+    for (file, form) in [(INT8, "I8"), (INT16, "I16")] {
+        let scale = file.windows(19).position(|w| w == b"linear/weight_scale").unwrap();
+        let parsed = parse(&file[..scale + 24].to_vec()).unwrap();
+        assert_eq!(names(&parsed), ["linear/bias"]);
+        let expected = "weights without scales, expected a variable `linear/weight_scale`";
+        assert_eq!(parsed.warnings[1], format!("tensor `linear/weight` is left out: found {form} {expected}"));
+    }
+}
+
+#[test]
+fn packed_weights_are_left_out_with_all_that_belongs_to_them() {
+    let variable =
+        |name: &str, form: u8| [&[name.len() as u8 + 1, 0], name.as_bytes(), &[0, 1, 1, 0, 0, 0, form, 4, 0, 0, 0], &[1; 4]].concat();
+    let mut file = vec![6, 0, 0, 0, 2, 0, b'S', 0, 1, 0, 0, 0, 4, 0, 0, 0];
+    for (name, form) in [("bias", 0), ("weight", 3), ("weight_scale", 0), ("weight_zero", 3)] {
+        file.extend(variable(name, form));
+    }
+    file.extend([0; 4]);
+    let parsed = parse(&file).unwrap();
+    assert_eq!(names(&parsed), ["bias"]);
+    assert_eq!(parsed.warnings, ["tensor `weight`: encoding AWQ (packed 4-bit) is not supported yet"]);
 }
 
 /// One line a file of `testdata/hostile/ctranslate2` (made by `testdata/scripts/make_hostile_ctranslate2.py`).
