@@ -15,6 +15,8 @@ pub mod family;
 pub mod gguf;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod memory;
 mod model;
 pub mod npz;
 pub mod onnx;
