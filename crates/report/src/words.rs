@@ -1,6 +1,6 @@
 //! The words of the report: conclusions, kinds of p-value, relations, roles. Calm, the same everywhere, never a verdict on a person.
 
-use crate::data::{ClaimOutcome, Conclusion, MatchedBy, NullKind, Outcome, PValue, Question, Relation, SideRole};
+use crate::data::{ClaimOutcome, Conclusion, NullKind, Outcome, PValue, Question, Relation, SideRole};
 use crate::numbers::{Chance, chance};
 
 /// What every derivation report has to say of itself, whatever was found.
@@ -185,15 +185,6 @@ pub(crate) fn claim_outcome(outcome: ClaimOutcome) -> &'static str {
         ClaimOutcome::Agrees => "agrees",
         ClaimOutcome::Contradicts => "contradicts",
         ClaimOutcome::NotTested => "not tested",
-    }
-}
-
-/// How two tensors were brought together.
-pub(crate) fn matched_by(how: MatchedBy) -> &'static str {
-    match how {
-        MatchedBy::Role => "same role",
-        MatchedBy::Digest => "same digest",
-        MatchedBy::Content => "by content",
     }
 }
 
