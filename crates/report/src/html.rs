@@ -58,6 +58,7 @@ struct Page<'a> {
 
 fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("number", |v: Option<f64>| v.map_or_else(dash, numbers::plain));
+    environment.add_filter("fixed", |v: Option<f64>| v.map_or_else(dash, numbers::four_decimals));
     environment.add_filter("log10", |v: Option<f64>| v.map_or_else(dash, numbers::log10));
     environment.add_filter("percent", |v: Option<f64>| v.map_or_else(dash, numbers::percent));
     environment.add_filter("grouped", |v: Option<u64>| v.map_or_else(dash, numbers::grouped));
