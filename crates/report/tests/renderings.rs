@@ -18,6 +18,7 @@ fn all() -> [(&'static str, Report); 5] {
     ]
 }
 
+#[expect(clippy::unwrap_used, reason = "a test stops where a report cannot be written")]
 fn as_value(report: &Report) -> Value {
     serde_json::from_str(&json::render(report).unwrap()).unwrap()
 }
@@ -140,7 +141,8 @@ fn conforms(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
         _ => vec![kind],
     };
-    if !types.contains(&kind) && !(kind == "integer" && types.contains(&"number")) {
+    let taken = types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
+    if !taken {
         return Err(format!("{value} is {kind}, but must be {types:?}"));
     }
     if let (Some(entries), Some(items)) = (value.as_array(), schema.get("items")) {
