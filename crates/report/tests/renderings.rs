@@ -29,6 +29,9 @@ fn pages_lie_where_a_person_can_look_at_them() {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html"));
         std::fs::write(&path, html::render(&report).unwrap()).unwrap();
         assert!(std::fs::metadata(&path).unwrap().len() > 10_000, "{name}");
+        std::fs::write(path.with_extension("json"), json::render(&report).unwrap()).unwrap();
+        std::fs::write(path.with_extension("txt"), text::render(&report, text::Options::default())).unwrap();
+        std::fs::write(path.with_file_name("schema.json"), json::schema().unwrap()).unwrap();
     }
 }
 
