@@ -89,6 +89,8 @@ struct VerdictView {
     log10_lr_bounds: Option<[f64; 2]>,
     calibration: Option<String>,
     shared: String,
+    /// Whether the fraction was measured at all: nothing found is not the same as nothing compared.
+    measured: bool,
     shared_fraction: f64,
     relation: Vec<(&'static str, &'static str)>,
 }
@@ -115,6 +117,7 @@ fn verdict(verdict: &Verdict) -> VerdictView {
         log10_lr: verdict.log10_lr,
         log10_lr_bounds: verdict.log10_lr_bounds,
         calibration: verdict.calibration.clone(),
+        measured: !verdict.scope.roles.is_empty() || verdict.conclusion != Conclusion::Inconclusive,
         shared: numbers::percent(verdict.scope.shared_fraction),
         shared_fraction: verdict.scope.shared_fraction.clamp(0.0, 1.0),
         relation: verdict.relation.iter().map(|r| (r.word(), words::relation_meaning(*r))).collect(),

@@ -7,8 +7,8 @@ use crate::numbers::{Chance, chance};
 pub const STANDING_LIMITS: &[&str] = &[
     "No test here tells direction: derivation of the suspect from the reference, of the reference from the suspect, and of both from a \
      common ancestor look the same.",
-    "The exact tests cannot tell a shared random initialisation from shared training; the size of the agreement after long training, or a \
-     record of the training, can.",
+    "The exact tests cannot tell a shared random initialisation from shared training. The size of the agreement after long training could, \
+     or a record of the training.",
     "A p-value is the chance of an agreement at least this strong if the models were independent. It is not the probability that they are \
      independent, and it is not the probability that they are not.",
     "Weights say nothing about who trained a model, with what intent, or under which licence.",

@@ -288,6 +288,7 @@ fn the_page_says_why_there_is_no_number() {
         "Inconclusive</h2>",
         "What would allow an answer",
         "no p-value",
+        "not measured",
         "the suspect has no MLP block",
         "ids are unique",
         "compared by content",
