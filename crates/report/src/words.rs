@@ -87,7 +87,7 @@ pub fn relation_meaning(relation: Relation) -> &'static str {
         Relation::Distilled => "trained on the other model's outputs",
         Relation::LayersChanged => "with blocks dropped, repeated or added",
         Relation::VocabularyChanged => "with tokens cut or added",
-        Relation::Upcycled => "with dense blocks copied into a mixture of experts",
+        Relation::Upcycled => "with dense blocks repeated as the experts of a mixture",
         Relation::Permuted => "with hidden units in another order",
         Relation::Rotated => "with the residual stream in another basis",
         Relation::Rescaled => "with scales moved between tensors",
