@@ -58,6 +58,7 @@ struct Page<'a> {
 
 fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("number", |v: Option<f64>| v.map_or_else(dash, numbers::plain));
+    environment.add_filter("fixed", |v: Option<f64>| v.map_or_else(dash, numbers::four_decimals));
     environment.add_filter("log10", |v: Option<f64>| v.map_or_else(dash, numbers::log10));
     environment.add_filter("percent", |v: Option<f64>| v.map_or_else(dash, numbers::percent));
     environment.add_filter("grouped", |v: Option<u64>| v.map_or_else(dash, numbers::grouped));
@@ -88,6 +89,8 @@ struct VerdictView {
     log10_lr_bounds: Option<[f64; 2]>,
     calibration: Option<String>,
     shared: String,
+    /// Whether the fraction was measured at all: nothing found is not the same as nothing compared.
+    measured: bool,
     shared_fraction: f64,
     relation: Vec<(&'static str, &'static str)>,
 }
@@ -114,6 +117,7 @@ fn verdict(verdict: &Verdict) -> VerdictView {
         log10_lr: verdict.log10_lr,
         log10_lr_bounds: verdict.log10_lr_bounds,
         calibration: verdict.calibration.clone(),
+        measured: !verdict.scope.roles.is_empty() || verdict.conclusion != Conclusion::Inconclusive,
         shared: numbers::percent(verdict.scope.shared_fraction),
         shared_fraction: verdict.scope.shared_fraction.clamp(0.0, 1.0),
         relation: verdict.relation.iter().map(|r| (r.word(), words::relation_meaning(*r))).collect(),

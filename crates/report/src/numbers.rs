@@ -35,9 +35,18 @@ pub(crate) fn plain(value: f64) -> String {
     } else {
         // Cosines near 1 are told apart by their last digits, and must not be rounded up to 1.
         let four = format!("{size:.4}");
-        if four == "1.0000" && size != 1.0 { format!("{size:.7}") } else { four }
+        let text = if four == "1.0000" { format!("{size:.9}") } else { four };
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     if value < 0.0 { format!("{MINUS}{text}") } else { text }
+}
+
+/// A number in a column of its like, with four decimals; more where four would round it up to 1.
+pub(crate) fn four_decimals(value: f64) -> String {
+    let size = value.abs();
+    let four = format!("{size:.4}");
+    let text = if four == "1.0000" && size < 1.0 { plain(size) } else { four };
+    if value < 0.0 && text != "0.0000" { format!("{MINUS}{text}") } else { text }
 }
 
 /// A log10 p: `−4229.1`, `−0.32`.
@@ -116,9 +125,12 @@ mod tests {
         assert_eq!(grouped(22_713_728), "22,713,728");
         assert_eq!(plain(-4229.1), "\u{2212}4229.1");
         assert_eq!(plain(0.999_999_9), "0.9999999");
-        assert_eq!(plain(0.998), "0.9980");
+        assert_eq!(plain(0.998), "0.998");
+        assert_eq!(plain(-1.2), "\u{2212}1.2");
         assert_eq!(plain(2.5e-9), "2.5e\u{2212}9");
         assert_eq!(plain(688.0), "688");
+        assert_eq!([four_decimals(-0.02), four_decimals(1.0), four_decimals(-1e-9)], ["\u{2212}0.0200", "1.0000", "0.0000"]);
+        assert_eq!(four_decimals(0.999_999_6), "0.9999996");
         assert_eq!(log10(-0.001), "0.00");
         assert_eq!(log10(-4229.1), "\u{2212}4229.1");
         assert_eq!(bytes(90_868_376), "90.9 MB");

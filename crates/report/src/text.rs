@@ -25,11 +25,12 @@ pub struct Options<'a> {
 /// The report as a screen of text.
 pub fn render(report: &Report, options: Options<'_>) -> String {
     let mut page = Page { lines: Vec::new(), colour: options.colour };
-    page.fact("reference", &side(&report.case.reference.path, report.case.reference.n_parameters));
-    page.fact("suspect", &side(&report.case.suspect.path, report.case.suspect.n_parameters));
     for verdict in &report.verdicts {
         page.verdict(verdict);
+        page.blank();
     }
+    page.fact("reference", &side(&report.case.reference.path, report.case.reference.n_parameters));
+    page.fact("suspect", &side(&report.case.suspect.path, report.case.suspect.n_parameters));
     page.findings(&report.findings);
     for not_run in &report.not_run {
         page.fact("not run", &format!("{}: {}", not_run.method, not_run.why));
@@ -67,13 +68,12 @@ impl Page {
     }
 
     fn verdict(&mut self, verdict: &Verdict) {
-        self.blank();
         let heading = words::conclusion(verdict.question, verdict.conclusion);
         let heading = self.strong(heading);
         self.lines.push(heading);
         self.lines.extend(wrap(&printable(&verdict.statement), WIDTH));
         if let Some(help) = &verdict.would_help {
-            self.lines.extend(wrap(&printable(help), WIDTH));
+            self.lines.extend(wrap(&printable(&format!("What would allow an answer: {help}")), WIDTH));
         }
         self.blank();
         match &verdict.p_value {
@@ -97,8 +97,16 @@ impl Page {
     }
 
     fn scope(&mut self, scope: &Scope) {
-        for (role, fraction) in words::roles_in_order(&scope.roles) {
-            let label = fit(&printable(&words::role(role)), 24);
+        let roles = words::roles_in_order(&scope.roles);
+        let same = |(_, fraction): &(&str, f64)| numbers::percent(*fraction) == numbers::percent(scope.shared_fraction);
+        let rows: Vec<(String, f64)> = if roles.iter().all(same) {
+            // One row says it all.
+            vec![("every role".to_owned(), scope.shared_fraction)]
+        } else {
+            roles.into_iter().map(|(role, fraction)| (words::role(role), fraction)).collect()
+        };
+        for (role, fraction) in rows {
+            let label = fit(&printable(&role), 24);
             let pad = " ".repeat(24usize.saturating_sub(label.width()));
             self.lines.push(format!("  {label}{pad} {} {:>8}", bar(fraction), numbers::percent(fraction)));
         }
@@ -156,8 +164,11 @@ fn bar(fraction: f64) -> String {
 }
 
 /// Text that comes from files, without anything that could move a terminal's cursor or reorder its letters.
+///
+/// U+FE0F goes too: it is the one character that makes its neighbour wider, and terminals disagree on it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_bidi_control(c) { '\u{fffd}' } else { c }).collect()
+    let harmless = |c: char| if c.is_control() || is_bidi_control(c) { '\u{fffd}' } else { c };
+    text.chars().filter(|c| *c != '\u{fe0f}').map(harmless).collect()
 }
 
 fn is_bidi_control(c: char) -> bool {
@@ -218,6 +229,7 @@ mod tests {
     proptest! {
         #[test]
         fn wrapping_keeps_every_letter_and_the_width(text in "\\PC{0,300}", columns in 8usize..90) {
+            let text = printable(&text);
             let lines = wrap(&text, columns);
             for line in &lines {
                 prop_assert!(line.width() <= columns, "`{line}` is wider than {columns}");
@@ -233,7 +245,7 @@ mod tests {
 
         #[test]
         fn fitting_fits(text in "\\PC{0,80}", columns in 3usize..60) {
-            prop_assert!(fit(&text, columns).width() <= columns);
+            prop_assert!(fit(&printable(&text), columns).width() <= columns);
         }
     }
 

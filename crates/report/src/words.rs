@@ -1,14 +1,14 @@
 //! The words of the report: conclusions, kinds of p-value, relations, roles. Calm, the same everywhere, never a verdict on a person.
 
-use crate::data::{ClaimOutcome, Conclusion, MatchedBy, NullKind, Outcome, PValue, Question, Relation, SideRole};
+use crate::data::{ClaimOutcome, Conclusion, NullKind, Outcome, PValue, Question, Relation, SideRole};
 use crate::numbers::{Chance, chance};
 
 /// What every derivation report has to say of itself, whatever was found.
 pub const STANDING_LIMITS: &[&str] = &[
     "No test here tells direction: derivation of the suspect from the reference, of the reference from the suspect, and of both from a \
      common ancestor look the same.",
-    "The exact tests cannot tell a shared random initialisation from shared training; the size of the agreement after long training, or a \
-     record of the training, can.",
+    "The exact tests cannot tell a shared random initialisation from shared training. The size of the agreement after long training could, \
+     or a record of the training.",
     "A p-value is the chance of an agreement at least this strong if the models were independent. It is not the probability that they are \
      independent, and it is not the probability that they are not.",
     "Weights say nothing about who trained a model, with what intent, or under which licence.",
@@ -87,7 +87,7 @@ pub fn relation_meaning(relation: Relation) -> &'static str {
         Relation::Distilled => "trained on the other model's outputs",
         Relation::LayersChanged => "with blocks dropped, repeated or added",
         Relation::VocabularyChanged => "with tokens cut or added",
-        Relation::Upcycled => "with dense blocks copied into a mixture of experts",
+        Relation::Upcycled => "with dense blocks repeated as the experts of a mixture",
         Relation::Permuted => "with hidden units in another order",
         Relation::Rotated => "with the residual stream in another basis",
         Relation::Rescaled => "with scales moved between tensors",
@@ -188,39 +188,3 @@ pub(crate) fn claim_outcome(outcome: ClaimOutcome) -> &'static str {
     }
 }
 
-/// How two tensors were brought together.
-pub(crate) fn matched_by(how: MatchedBy) -> &'static str {
-    match how {
-        MatchedBy::Role => "same role",
-        MatchedBy::Digest => "same digest",
-        MatchedBy::Content => "by content",
-        MatchedBy::Tokens => "by token strings",
-        MatchedBy::Prefix => "from the start",
-    }
-}
-
-/// The side that a file belongs to.
-pub(crate) fn side(side: SideRole) -> &'static str {
-    match side {
-        SideRole::Reference => "reference",
-        SideRole::Suspect => "suspect",
-        SideRole::Control => "control",
-    }
-}
-
-/// What a finding's null distribution is, as a table cell: `"exact"`, `"permutation, 9,999"`.
-pub(crate) fn null_cell(kind: Option<NullKind>, detail: Option<&str>) -> String {
-    match (kind, detail) {
-        (None, _) => "none".to_owned(),
-        (Some(kind), None) => null_kind(kind).to_owned(),
-        (Some(kind), Some(detail)) => format!("{}: {detail}", null_kind(kind)),
-    }
-}
-
-/// Roles of a scope with their fractions, in network order.
-pub(crate) fn roles_in_order(roles: &std::collections::BTreeMap<String, f64>) -> Vec<(&str, f64)> {
-    let mut ordered: Vec<(&str, f64)> = roles.iter().map(|(role, fraction)| (role.as_str(), *fraction)).collect();
-    // The map is sorted by name and the sort is stable, so unknown roles stay in order of name.
-    ordered.sort_by_key(|(role, _)| role_order(role));
-    ordered
-}

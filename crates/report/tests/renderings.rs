@@ -2,9 +2,10 @@
 
 mod samples;
 
-use report::data::{Relation, Report, TensorRef};
+use report::data::{Explanation, Report, TensorRef};
 use report::{html, json, text};
 use serde_json::Value;
+use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
 fn all() -> [(&'static str, Report); 5] {
@@ -17,14 +18,363 @@ fn all() -> [(&'static str, Report); 5] {
     ]
 }
 
+#[expect(clippy::unwrap_used, reason = "a test stops where a report cannot be written")]
+fn as_value(report: &Report) -> Value {
+    serde_json::from_str(&json::render(report).unwrap()).unwrap()
+}
+
 #[test]
-fn pages_are_written_for_the_eye() {
-    // Beside the tests' other output, so that a person can look at them.
+fn pages_lie_where_a_person_can_look_at_them() {
     for (name, report) in all() {
-        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html"));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html"));
         std::fs::write(&path, html::render(&report).unwrap()).unwrap();
         assert!(std::fs::metadata(&path).unwrap().len() > 10_000, "{name}");
-        std::fs::write(path.with_extension("txt"), text::render(&report, text::Options::default())).unwrap();
         std::fs::write(path.with_extension("json"), json::render(&report).unwrap()).unwrap();
+        std::fs::write(path.with_extension("txt"), text::render(&report, text::Options::default())).unwrap();
+        std::fs::write(path.with_file_name("schema.json"), json::schema().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn the_same_data_give_the_same_bytes() {
+    for (name, report) in all() {
+        assert!(html::render(&report).unwrap() == html::render(&report.clone()).unwrap(), "{name}: another page");
+        assert!(json::render(&report).unwrap() == json::render(&report.clone()).unwrap(), "{name}: other JSON");
+    }
+}
+
+/// The JSON is the whole report: what is read back draws the same page.
+#[test]
+fn a_page_can_be_made_again_from_the_json_alone() {
+    for (name, report) in all() {
+        let read: Report = serde_json::from_str(&json::render(&report).unwrap()).unwrap();
+        assert!(read == report, "{name} is not read back as it was written");
+        assert!(html::render(&read).unwrap() == html::render(&report).unwrap(), "{name} draws another page");
+    }
+}
+
+/// Keys and words of the contract in the design, verbatim.
+#[test]
+fn the_contract_stands_verbatim() {
+    let json = as_value(&samples::derived());
+    assert_eq!(json["schema"], "urn:filiation:report:v1");
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for (place, expected) in [
+        ("/tool", vec!["name", "version", "commit"]),
+        ("/case", vec!["reference", "suspect", "controls", "seed"]),
+        ("/case/reference", vec!["path", "sha256", "tensorRoot", "family", "nParameters"]),
+        (
+            "/verdicts/0",
+            vec!["question", "conclusion", "scope", "relation", "pValue", "log10Lr", "log10LrBounds", "calibration", "statement"],
+        ),
+        ("/verdicts/0/scope", vec!["sharedFraction", "roles"]),
+        ("/verdicts/0/scope/roles", vec!["embed", "mlpUp"]),
+        ("/verdicts/0/pValue", vec!["log10", "null", "method"]),
+        ("/findings/0", vec!["method", "question", "outcome", "statistic", "log10P", "nullDistribution", "n", "why", "controls", "parts"]),
+        ("/findings/2", vec!["method", "question", "outcome", "statistic", "log10P", "nullDistribution", "n", "why", "controls", "parts"]),
+        ("", vec!["case", "schema", "tool", "verdicts", "findings"]),
+    ] {
+        let found = keys(json.pointer(place).unwrap());
+        for key in expected {
+            assert!(found.iter().any(|k| k == key), "`{place}` has no `{key}`: {found:?}");
+        }
+    }
+    assert_eq!(json["verdicts"][0]["conclusion"], "supports-derivation");
+    assert_eq!(json["verdicts"][0]["question"], "derivation");
+    assert_eq!(json["verdicts"][0]["relation"][0], "finetune");
+    assert_eq!(json["verdicts"][0]["pValue"]["log10"], -4229.1);
+    assert_eq!(json["verdicts"][0]["pValue"]["null"], "exact");
+    assert!(json["verdicts"][0]["log10Lr"].is_null());
+    assert_eq!(json["findings"][0]["outcome"], "observed");
+    assert_eq!(json["findings"][2]["outcome"], "notApplicable");
+    assert_eq!(as_value(&samples::inconclusive())["verdicts"][0]["pValue"], Value::Null);
+    assert_eq!(as_value(&samples::inconclusive())["verdicts"][0]["conclusion"], "inconclusive");
+    assert_eq!(as_value(&samples::independent())["verdicts"][0]["conclusion"], "supports-independence");
+}
+
+#[test]
+fn every_relation_is_spelled_as_in_the_contract() {
+    use report::data::Relation::*;
+    let all = [
+        Identical,
+        Quantized,
+        Finetune,
+        Adapter,
+        Merge,
+        Pruned,
+        Distilled,
+        LayersChanged,
+        VocabularyChanged,
+        Upcycled,
+        Permuted,
+        Rotated,
+        Rescaled,
+        Partial,
+    ];
+    for relation in all {
+        assert_eq!(serde_json::to_value(relation).unwrap(), relation.word());
+    }
+}
+
+/// A small validator, for the keywords that the generated schema uses.
+fn conforms(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+        conforms(value, &root["$defs"][name], root)?;
+    }
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        choices.iter().find(|s| conforms(value, s, root).is_ok()).ok_or(format!("no alternative takes {value}"))?;
+    }
+    if let Some(word) = schema.get("const") {
+        (value == word).then_some(()).ok_or(format!("{value} is not {word}"))?;
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        words.contains(value).then_some(()).ok_or(format!("{value} is not one of {words:?}"))?;
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(n) if n.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => vec![kind],
+    };
+    let taken = types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
+    if !taken {
+        return Err(format!("{value} is {kind}, but must be {types:?}"));
+    }
+    if let (Some(entries), Some(items)) = (value.as_array(), schema.get("items")) {
+        entries.iter().try_for_each(|entry| conforms(entry, items, root))?;
+    }
+    if let Some(object) = value.as_object() {
+        for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            object.get(key).ok_or(format!("`{key}` is missing"))?;
+        }
+        for (key, entry) in object {
+            if let Some(property) = schema["properties"].get(key).or(schema.get("additionalProperties")) {
+                conforms(entry, property, root).map_err(|e| format!("{key}: {e}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_report_conforms_to_the_schema() {
+    let schema: Value = serde_json::from_str(&json::schema().unwrap()).unwrap();
+    assert_eq!(schema["$id"], "urn:filiation:report:v1");
+    for (name, report) in all() {
+        conforms(&as_value(&report), &schema, &schema).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_breaks_the_contract() {
+    let schema: Value = serde_json::from_str(&json::schema().unwrap()).unwrap();
+    let good = as_value(&samples::derived());
+    let broken: [fn(&mut Value); 5] = [
+        |r| r["verdicts"][0]["conclusion"] = "proved".into(),
+        |r| r["verdicts"][0]["pValue"]["log10"] = Value::Null,
+        |r| r["case"]["reference"]["nParameters"] = "many".into(),
+        |r| drop(r["findings"][0].as_object_mut().unwrap().remove("log10P")),
+        |r| r["findings"][0]["parts"][0]["parts"][0]["value"] = "large".into(),
+    ];
+    for (i, break_it) in broken.into_iter().enumerate() {
+        let mut report = good.clone();
+        break_it(&mut report);
+        assert!(conforms(&report, &schema, &schema).is_err(), "break {i} passes the schema");
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_absent_or_refused() {
+    let mut report = samples::derived();
+    report.findings[0].statistic = Some(f64::NAN);
+    report.matches[0].cosine = Some(f64::INFINITY);
+    report.pictures.layers[0].z = Some(f64::NEG_INFINITY);
+    let json = as_value(&report);
+    assert!(json["findings"][0]["statistic"].is_null() && json["matches"][0]["cosine"].is_null());
+    let page = html::render(&report).unwrap();
+    let (body, _) = page.split_once("<script>").unwrap();
+    assert!(!body.contains("NaN") && !body.contains(">inf"));
+
+    let mut report = samples::derived();
+    report.verdicts[0].p_value.as_mut().unwrap().log10 = f64::NEG_INFINITY;
+    let error = json::render(&report).unwrap_err().to_string();
+    assert_eq!(error, "the report cannot be written as JSON: a number of the report is -inf, but must be finite");
+    assert!(html::render(&report).is_err());
+
+    let mut report = samples::derived();
+    report.verdicts[0].scope.roles.insert("embed".to_owned(), f64::NAN);
+    assert!(json::render(&report).unwrap_err().to_string().contains("`embed` is NaN"));
+}
+
+#[test]
+fn terminal_lines_stay_within_eighty_columns() {
+    let mut hostile = samples::derived();
+    hostile.case.suspect.path = "モデル/".repeat(60);
+    hostile.findings[2].why = Some("x".repeat(500));
+    hostile.findings[0].method = "weights.".to_owned() + &"y".repeat(100);
+    hostile.verdicts[0].statement = "word ".repeat(100);
+    for (name, report) in all().into_iter().chain([("hostile", hostile)]) {
+        let text = text::render(&report, text::Options { colour: false, written_to: Some("out/report.html") });
+        for line in text.lines() {
+            assert!(line.width() <= 80, "{name}: {} columns: {line}", line.width());
+        }
+        assert!(text.lines().count() <= 40 || name == "hostile", "{name} is a wall:\n{text}");
+        assert!(!text.contains('\u{1b}'), "{name} has colour that nobody asked for");
+    }
+}
+
+#[test]
+fn a_terminal_says_the_verdict_first_and_where_the_report_is_last() {
+    let text = text::render(&samples::derived(), text::Options { colour: false, written_to: Some("out/report.html") });
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.first(), Some(&"Supports derivation over independence"));
+    assert_eq!(lines.last(), Some(&"report     out/report.html"));
+    for phrase in
+        ["less than 1 in 10^4229 if independent (exact; weights.unit-alignment)", "finetune", "100 %", "not applicable", "−4229.1"]
+    {
+        assert!(text.contains(phrase), "no `{phrase}` in:\n{text}");
+    }
+}
+
+#[test]
+fn colour_adds_no_meaning() {
+    let report = samples::partial();
+    let plain = text::render(&report, text::Options::default());
+    let coloured = text::render(&report, text::Options { colour: true, written_to: None });
+    assert_ne!(plain, coloured);
+    assert_eq!(plain, coloured.replace("\u{1b}[1m", "").replace("\u{1b}[0m", ""));
+}
+
+#[test]
+fn the_page_answers_in_the_order_in_which_a_reader_asks() {
+    let page = html::render(&samples::derived()).unwrap();
+    let order = [
+        "Supports derivation over independence</h2>",
+        "less than 1 in 10<sup>4229</sup>",
+        "The picture</h2>",
+        "Every block against every block</h3>",
+        "Alignment, block by block</h3>",
+        "Best counterpart against runner-up</h3>",
+        "Findings</h2>",
+        "Null hypothesis</dt>",
+        "Every number</h2>",
+        "Tensors of the suspect and their counterparts</h3>",
+        "What the suspect&#39;s card claims</h2>",
+        "Limits, and what was not run</h2>",
+        "Files</h2>",
+        "Repeat it</h2>",
+        "Words</h2>",
+    ];
+    let page = page.replace("suspect's card claims", "suspect&#39;s card claims");
+    let mut from = 0;
+    for phrase in order {
+        let at = page[from..].find(phrase).unwrap_or_else(|| panic!("`{phrase}` is not after what should stand before it"));
+        from += at;
+    }
+}
+
+#[test]
+fn the_page_says_why_there_is_no_number() {
+    let page = html::render(&samples::inconclusive()).unwrap();
+    for phrase in [
+        "Inconclusive</h2>",
+        "What would allow an answer",
+        "no p-value",
+        "not measured",
+        "the suspect has no MLP block",
+        "ids are unique",
+        "compared by content",
+    ] {
+        assert!(page.contains(phrase), "no `{phrase}`");
+    }
+    assert!(!page.contains("The picture</h2>"), "a picture of nothing");
+}
+
+#[test]
+fn the_page_loads_nothing() {
+    for (name, report) in all() {
+        let page = html::render(&report).unwrap();
+        for load in [" src=", "<link", "<img", "<iframe", "@import", "url(", "http://", "https://", "fetch(", "XMLHttpRequest", "import("] {
+            assert!(!page.contains(load), "{name}: the page has `{load}`");
+        }
+        for target in page.split("href=\"").skip(1) {
+            assert!(target.starts_with('#'), "{name}: a link leaves the page: {:.40}", target);
+        }
+    }
+}
+
+/// Every link of the page has its target, and ids are unique.
+#[test]
+fn links_of_the_page_lead_somewhere() {
+    for (name, report) in all() {
+        let page = html::render(&report).unwrap();
+        let after = |marker: &'static str| page.split(marker).skip(1).filter_map(|s| s.split('"').next()).collect::<Vec<_>>();
+        let mut ids = after(" id=\"");
+        for target in after("href=\"#") {
+            assert!(ids.contains(&target), "{name}: nothing has the id `{target}`");
+        }
+        let n = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), n, "{name}: an id stands twice");
+    }
+}
+
+#[test]
+fn text_from_files_is_never_markup() {
+    let attack = "<script>alert(1)</script>\"'><img onerror=x>";
+    let mut report = samples::derived();
+    report.case.suspect.path = attack.to_owned();
+    report.case.suspect.family = Some(attack.to_owned());
+    report.case.controls.push(report.case.suspect.clone());
+    report.verdicts[0].statement = attack.to_owned();
+    report.verdicts[0].would_help = Some(attack.to_owned());
+    report.verdicts[0].scope.roles.insert(attack.to_owned(), 0.5);
+    report.verdicts[0].scope.by_layer[0].layer = attack.to_owned();
+    report.matches[0].suspect = TensorRef { name: attack.to_owned(), slot: Some(attack.to_owned()) };
+    report.matches[0].reference = report.matches[0].suspect.clone();
+    report.pictures.layers[0].layer = attack.to_owned();
+    let blocks = report.pictures.block_matrix.as_mut().unwrap();
+    blocks.rows[0] = attack.to_owned();
+    blocks.cols[0] = attack.to_owned();
+    blocks.measure = attack.to_owned();
+    blocks.roles.push(attack.to_owned());
+    report.findings[0].parts = vec![Explanation::value(attack, 1.0, attack).words(attack).digest(attack)];
+    report.findings[0].controls[0].model = attack.to_owned();
+    report.findings[1].method = attack.to_owned();
+    report.claims[0].value = Some(attack.to_owned());
+    report.claims[0].found = attack.to_owned();
+    report.constants_left_out[0].name = attack.to_owned();
+    report.custody[0].path = attack.to_owned();
+    report.limits.push(attack.to_owned());
+    report.not_run[0].why = attack.to_owned();
+    report.command = Some(attack.to_owned());
+    report.tool.commit = attack.to_owned();
+    let page = html::render(&report).unwrap();
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own script, and no other");
+    assert!(!page.contains("<img"));
+    assert!(page.matches("&lt;script&gt;").count() >= 25, "the names are shown, as text");
+}
+
+/// Words that a report never says of a model or of its makers.
+#[test]
+fn no_rendering_accuses() {
+    for (name, report) in all() {
+        let text = text::render(&report, text::Options::default());
+        let page = html::render(&report).unwrap();
+        for rendering in [text, page] {
+            let words: Vec<String> = rendering.to_lowercase().split(|c: char| !c.is_alphabetic()).map(str::to_owned).collect();
+            for word in ["proves", "proof", "proved", "stolen", "theft", "guilty", "copied", "plagiarism", "victim", "original"] {
+                assert!(!words.iter().any(|w| w == word), "{name} says `{word}`");
+            }
+        }
     }
 }

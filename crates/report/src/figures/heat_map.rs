@@ -21,7 +21,7 @@ pub(super) fn draw(matrix: &BlockMatrix) -> Option<Figure> {
         return None;
     }
     let longest = matrix.rows.iter().map(|row| row.chars().count()).max().unwrap_or(0).min(12);
-    let left = 26.0 + 7.5 * longest as f64;
+    let left = 29.0 + 7.5 * longest as f64;
     let top = 46.0;
     let cell = ((WIDTH - left - 2.0) / n_cols as f64).clamp(0.5, LARGEST_CELL);
     let (right, bottom) = (left + cell * n_cols as f64, top + cell * n_rows as f64);
@@ -56,8 +56,8 @@ pub(super) fn draw(matrix: &BlockMatrix) -> Option<Figure> {
         if let Some((j, _)) = best_of_row(matrix, i)
             && cell >= CELL_WITH_MARK
         {
-            let inset = if cell >= 12.0 { 1.5 } else { 0.5 };
-            svg.rect(left + cell * j as f64 + inset, top + cell * i as f64 + inset, cell - 2.0 * inset, cell - 2.0 * inset, "best");
+            let (inset, class) = if cell >= 16.0 { (1.5, "best") } else { (0.3, "best thin") };
+            svg.rect(left + cell * j as f64 + inset, top + cell * i as f64 + inset, cell - 2.0 * inset, cell - 2.0 * inset, class);
         }
     }
     svg.rect(left, top, right - left, bottom - top, "frame");

@@ -44,7 +44,7 @@ fn strip(svg: &mut Svg, scope: &Scope, top: f64) -> f64 {
     const HEIGHT: f64 = 40.0;
     let width = WIDTH - LABEL - PERCENT;
     let step = width / scope.by_layer.len() as f64;
-    let gap = if step > 4.0 { 2.0 } else { 0.0 };
+    let gap = if step > 12.0 { 2.0 } else { 0.0 };
     svg.text((LABEL - 9.0, top + HEIGHT / 2.0 + 4.0), Anchor::End, "tick", "by block");
     for (i, layer) in scope.by_layer.iter().enumerate() {
         let x = LABEL + step * i as f64;

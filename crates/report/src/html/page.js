@@ -26,6 +26,7 @@
   document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Tables sort by a column: first downwards for numbers, upwards for words. Absent values stay last.
+  // Where every entry is a <tbody> of several rows, whole entries move.
   const key = (row, column) => {
     const cell = row.cells[column];
     const text = "v" in cell.dataset ? cell.dataset.v : cell.textContent.trim();
@@ -43,9 +44,11 @@
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", order);
         const sign = order === "ascending" ? 1 : -1;
-        const rows = [...table.tBodies[0].rows].map((row) => [key(row, column), row]);
-        rows.sort(([a], [b]) => a === null ? (b === null ? 0 : 1) : b === null ? -1 : sign * compare(a, b));
-        table.tBodies[0].append(...rows.map(([, row]) => row));
+        const grouped = table.classList.contains("matches");
+        const parent = grouped ? table : table.tBodies[0];
+        const entries = [...(grouped ? table.tBodies : parent.rows)].map((entry) => [key(grouped ? entry.rows[0] : entry, column), entry]);
+        entries.sort(([a], [b]) => a === null ? (b === null ? 0 : 1) : b === null ? -1 : sign * compare(a, b));
+        parent.append(...entries.map(([, entry]) => entry));
       });
       button.append(...head.childNodes);
       head.append(button);
@@ -73,7 +76,7 @@
   const command = document.getElementById("command");
   if (command && navigator.clipboard) {
     const button = make("button", "Copy", () => {
-      navigator.clipboard.writeText(command.textContent).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Select and copy"; });
+      navigator.clipboard.writeText(command.textContent).then(() => { button.textContent = "On the clipboard"; }, () => { button.textContent = "Select and copy"; });
     });
     button.className = "copy";
     command.after(button);

@@ -65,7 +65,7 @@ fn cards() -> Vec<Card> {
     ]
 }
 
-fn alignment(z: f64, log10_p: f64, layers: &[Layer]) -> Finding {
+fn alignment(z: f64, (log10_p, null): (f64, NullKind), layers: &[Layer]) -> Finding {
     let parts = layers
         .iter()
         .enumerate()
@@ -87,8 +87,8 @@ fn alignment(z: f64, log10_p: f64, layers: &[Layer]) -> Finding {
         outcome: Outcome::Observed,
         statistic: Some(z),
         log10_p: Some(log10_p),
-        null_distribution: Some(NullKind::Bound),
-        null_detail: Some("Chatterjee 2007".to_owned()),
+        null_distribution: Some(null),
+        null_detail: (null == NullKind::Bound).then(|| "Chatterjee 2007".to_owned()),
         n: Some(688 * layers.len() as u64),
         words: Some(format!("Combined over {} blocks, z = {z}.", layers.len())),
         parts: vec![Explanation::group("by block", parts)],
@@ -205,7 +205,7 @@ pub(crate) fn derived_with(n: usize) -> Report {
                 .to_owned(),
         ..Verdict::default()
     }];
-    let mut aligned = alignment(163.4, -4229.1, &layers);
+    let mut aligned = alignment(163.4, (-4229.1, NullKind::Exact), &layers);
     aligned.controls = vec![
         Control { model: "models/independent".to_owned(), statistic: Some(0.7), log10_p: Some(-0.6) },
         Control { model: "models/other-seed".to_owned(), statistic: Some(-1.2), log10_p: Some(-0.05) },
@@ -271,7 +271,7 @@ pub(crate) fn independent() -> Report {
                 .to_owned(),
         ..Verdict::default()
     }];
-    report.findings = vec![alignment(0.3, -0.41, &layers)];
+    report.findings = vec![alignment(0.3, (-0.41, NullKind::Permutation), &layers)];
     report.pictures = Pictures { block_matrix: Some(block_matrix(4, 0.02)), layers };
     report.matches = matches(4, 0.02);
     report
@@ -321,7 +321,7 @@ pub(crate) fn partial() -> Report {
         statement: "The embeddings of models/borrowed-embeddings support derivation over independence; its blocks do not.".to_owned(),
         ..Verdict::default()
     }];
-    report.findings = vec![alignment(0.1, -0.3, &layers)];
+    report.findings = vec![alignment(0.1, (-0.3, NullKind::Bound), &layers)];
     report.pictures = Pictures { block_matrix: Some(block_matrix(12, 0.02)), layers };
     report.matches = matches(12, 0.02);
     report
