@@ -20,7 +20,7 @@ fn path(name: &str) -> PathBuf {
 
 fn values(file: &Vec<u8>, tensor: &TensorInfo) -> Vec<f32> {
     let mut out = Vec::new();
-    read_f32(std::slice::from_ref(file), tensor, 0..tensor.rows(), &mut out).unwrap();
+    read_f32(std::slice::from_ref(file), tensor, 0..tensor.rows(), &mut out).expect("a tensor inside its file");
     out
 }
 

@@ -28,7 +28,7 @@ fn valid(name: &str) -> Vec<u8> {
         return [&(header.len() as u64).to_le_bytes()[..], header, &[0x3c; 16]].concat();
     }
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../testdata", name].iter().collect();
-    std::fs::read(path).unwrap()
+    std::fs::read(path).expect("a file under testdata")
 }
 
 #[test]
