@@ -65,11 +65,13 @@ impl Archive {
         let mut reader = ByteReader::within(source, directory.start, directory.end);
         let mut entries = Vec::new();
         let mut by_name = BTreeMap::new();
+        let mut ranges = Vec::new();
         for _ in 0..directory.n_entries {
-            let entry = read_entry(source, &mut reader, directory.start)?;
+            let (entry, header) = read_entry(source, &mut reader, directory.start)?;
             if by_name.insert(entry.name.clone(), entries.len()).is_some() {
                 return Err(FormatError::new("zip entry name", format!("`{}` twice", entry.name.escape_debug()), "unique names"));
             }
+            ranges.push((header, entry.extent.offset + entry.extent.len, entries.len()));
             entries.push(entry);
         }
         if reader.remaining() > 0 {
@@ -79,7 +81,7 @@ impl Archive {
                 "none",
             ));
         }
-        refuse_overlaps(&entries)?;
+        refuse_overlaps(&entries, ranges)?;
         Ok(Self { entries, by_name })
     }
 
@@ -245,7 +247,8 @@ fn find_end_record(source: &dyn ReadAt) -> Result<u64, FormatError> {
     }
 }
 
-fn read_entry(source: &dyn ReadAt, reader: &mut ByteReader<'_>, directory_start: u64) -> Result<Entry, FormatError> {
+/// One entry, and the offset of its local header.
+fn read_entry(source: &dyn ReadAt, reader: &mut ByteReader<'_>, directory_start: u64) -> Result<(Entry, u64), FormatError> {
     const WHAT: &str = "zip directory entry";
     let found = reader.u32(WHAT)?;
     if found != ENTRY_SIGNATURE {
@@ -293,7 +296,7 @@ fn read_entry(source: &dyn ReadAt, reader: &mut ByteReader<'_>, directory_start:
             format!("a range before the directory at offset {directory_start}"),
         ));
     }
-    Ok(Entry { packing, extent: Extent { file: 0, offset: start, len: packed }, size, name })
+    Ok((Entry { packing, extent: Extent { file: 0, offset: start, len: packed }, size, name }, offset))
 }
 
 /// Replaces the fields that the directory entry could not hold, in the order that the zip64 extra field has them.
@@ -344,18 +347,17 @@ fn data_start(source: &dyn ReadAt, offset: u64, directory_start: u64, name: &str
     Ok(reader.position() + u64::from(field(28)))
 }
 
-/// Entries that share bytes are how a small file claims to hold a large one.
-fn refuse_overlaps(entries: &[Entry]) -> Result<(), FormatError> {
-    let mut ranges: Vec<(u64, u64, &str)> =
-        entries.iter().filter(|e| e.extent.len > 0).map(|e| (e.extent.offset, e.extent.len, e.name.as_str())).collect();
+/// Entries that share bytes are how a small file claims to hold a large one. `ranges` run from local header to end of data.
+fn refuse_overlaps(entries: &[Entry], mut ranges: Vec<(u64, u64, usize)>) -> Result<(), FormatError> {
     ranges.sort_unstable();
+    let name = |index: usize| entries.get(index).map_or_else(String::new, |entry| entry.name.escape_debug().to_string());
     for pair in ranges.windows(2) {
-        let ((start, len, owner), (next, _, name)) = (pair[0], pair[1]);
-        if start + len > next {
+        let [(_, end, owner), (next, _, index)] = [pair[0], pair[1]];
+        if end > next {
             return Err(FormatError::new(
-                format!("zip entry `{}`", name.escape_debug()),
-                format!("offset {next} inside the bytes of `{}`", owner.escape_debug()),
-                format!("an offset of at least {}", start + len),
+                format!("zip entry `{}`", name(index)),
+                format!("offset {next} inside `{}`", name(owner)),
+                format!("an offset of at least {end}"),
             ));
         }
     }

@@ -139,7 +139,7 @@ fn check_layout(entries: &[(String, TensorEntry)], data_bytes: u64, data_start: 
     if covered < data_bytes {
         return Err(FormatError::new(
             "data offsets",
-            format!("{} bytes after the last tensor", data_bytes - covered),
+            format!("{} more bytes after the last tensor", data_bytes - covered),
             "an end of the file right behind the last tensor",
         ));
     }

@@ -33,7 +33,7 @@ pub fn parse(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
         let header = Header::parse(&entry.beginning(source, LONGEST_HEADER)?).map_err(|error| error.tensor(name))?;
         match array(name, header, entry).map_err(|error| error.tensor(name))? {
             Ok(tensor) => parsed.tensors.push(tensor),
-            Err(warning) => parsed.warnings.push(warning),
+            Err(what) => parsed.warnings.push(format!("tensor `{}`: {what} is not supported yet", name.escape_debug())),
         }
     }
     tensor::validate(&parsed, &[source.size()])?;
@@ -53,18 +53,17 @@ pub fn parse_npy(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
     let mut parsed = Parsed::default();
     match array("array", Header::parse(&beginning)?, &entry)? {
         Ok(tensor) => parsed.tensors.push(tensor),
-        Err(reason) => return Err(FormatError::new("npy array", reason, "little-endian numbers")),
+        Err(what) => return Err(FormatError::unsupported("npy array", what, "little-endian numbers")),
     }
     tensor::validate(&parsed, &[size])?;
     Ok(parsed)
 }
 
-/// The tensor of one array, or why it is left out.
+/// The tensor of one array, or what it is that leaves it out.
 fn array(name: &str, header: Header, entry: &Entry) -> Result<Result<TensorInfo, String>, FormatError> {
-    let left_out = |why: String| Ok(Err(format!("array `{}`: {why} is not supported yet", name.escape_debug())));
     let encoding = match header.dtype {
         Dtype::Read(encoding) => encoding,
-        Dtype::LeftOut(descr) => return left_out(format!("dtype {descr}")),
+        Dtype::LeftOut(descr) => return Ok(Err(format!("dtype {descr}"))),
     };
     let data_bytes = entry.size.saturating_sub(header.data_start);
     let column_major = header.fortran_order && header.shape.len() > 1;
@@ -77,7 +76,7 @@ fn array(name: &str, header: Header, entry: &Entry) -> Result<Result<TensorInfo,
             let extent = Extent { file: 0, offset: entry.extent.offset + skip, len: data_bytes };
             if column_major { Storage::ColumnMajor(extent) } else { Storage::Dense(extent) }
         }
-        Packing::Deflated if column_major => return left_out("a deflated array in Fortran order".into()),
+        Packing::Deflated if column_major => return Ok(Err("a deflated array in Fortran order".into())),
         Packing::Deflated => Storage::Deflated { extent: entry.extent, skip: header.data_start },
     };
     Ok(Ok(tensor))

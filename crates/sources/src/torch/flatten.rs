@@ -78,9 +78,9 @@ impl Walk<'_> {
             Node::Object(Some(attributes)) => self.visit(*attributes, depth + 1)?,
             Node::List(items) => self.visit_items(items, depth)?,
             Node::Tuple(items) => self.visit_items(items, depth)?,
-            Node::Bool(value) => self.record(MetaValue::Bool(*value), 0)?,
-            Node::Int(value) => self.record(MetaValue::Signed(*value), 0)?,
-            Node::Float(value) => self.record(MetaValue::Float(*value), 0)?,
+            Node::Bool(value) => self.record(MetaValue::Bool(*value))?,
+            Node::Int(value) => self.record(MetaValue::Signed(*value))?,
+            Node::Float(value) => self.record(MetaValue::Float(*value))?,
             Node::Text(text) => {
                 // Counted before it is copied: one long text may stand under a million keys.
                 let name = self.keep(text.len())?;
@@ -115,8 +115,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn record(&mut self, value: MetaValue, bytes: usize) -> Result<(), FormatError> {
-        let name = self.keep(bytes)?;
+    fn record(&mut self, value: MetaValue) -> Result<(), FormatError> {
+        let name = self.keep(0)?;
         self.flat.metadata.insert(name, value);
         Ok(())
     }

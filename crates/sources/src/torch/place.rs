@@ -44,16 +44,11 @@ fn view(arena: &Arena, archive: &Archive, folder: &str, tensor: &TensorNode) -> 
     let entry = archive
         .find(&entry_name)
         .ok_or_else(|| FormatError::new("storage", format!("no entry `{}`", entry_name.escape_debug()), "one in the archive"))?;
-    let storage_bytes = u64::try_from(storage.len).ok().and_then(|len| len.checked_mul(unit));
-    let storage_bytes = match storage_bytes {
+    let fail = |found: String, expected: String| FormatError::new(format!("storage `{}`", entry_name.escape_debug()), found, expected);
+    let Ok(len) = u64::try_from(storage.len) else { return Err(fail(format!("{} elements", storage.len), "no negative number".into())) };
+    let storage_bytes = match len.checked_mul(unit) {
         Some(bytes) if bytes <= entry.size => bytes,
-        _ => {
-            return Err(FormatError::new(
-                format!("storage `{}`", entry_name.escape_debug()),
-                format!("{} bytes", entry.size),
-                format!("{} elements of {unit} bytes", storage.len),
-            ));
-        }
+        _ => return Err(fail(format!("{} bytes", entry.size), format!("{len} elements of {unit} bytes"))),
     };
 
     // The view, in its storage.

@@ -1,0 +1,10 @@
+//! Bytes give an error, or tensors whose bytes lie inside the file: npz.
+#![no_main]
+
+#[path = "../../crates/sources/tests/law/mod.rs"]
+mod law;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    law::holds(bytes, sources::npz::parse);
+    law::holds(bytes, sources::npz::parse_npy);
+});

@@ -1,0 +1,9 @@
+//! Bytes give an error, or tensors whose bytes lie inside the file: safetensors.
+#![no_main]
+
+#[path = "../../crates/sources/tests/law/mod.rs"]
+mod law;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    law::holds(bytes, sources::safetensors::parse);
+});
