@@ -19,7 +19,7 @@ const BLOCK: usize = 4096;
 /// If the sides are not whole numbers of elements, or not equally many.
 pub fn paired_moments<A: Element, B: Element>(a: &[u8], b: &[u8]) -> Result<PairedMoments, InputError> {
     let n = a.len() / A::N_BYTES;
-    if a.len() % A::N_BYTES != 0 || b.len() % B::N_BYTES != 0 || n != b.len() / B::N_BYTES {
+    if !a.len().is_multiple_of(A::N_BYTES) || !b.len().is_multiple_of(B::N_BYTES) || n != b.len() / B::N_BYTES {
         return Err(InputError::new(
             "pair of tensors",
             format!("{} and {} bytes", a.len(), b.len()),
@@ -71,8 +71,18 @@ impl<A: Element, B: Element> NullaryFnOnce for Block<'_, A, B> {
     fn call(self) -> PairedMoments {
         let zero = [0.0; N_LANES];
         let none = [0; N_LANES];
-        let mut lanes =
-            Lanes { a: zero, b: zero, ab: zero, aa: zero, bb: zero, dd: zero, largest: zero, n_equal: none, n_zeroed: none, n_zero_b: none };
+        let mut lanes = Lanes {
+            a: zero,
+            b: zero,
+            ab: zero,
+            aa: zero,
+            bb: zero,
+            dd: zero,
+            largest: zero,
+            n_equal: none,
+            n_zeroed: none,
+            n_zero_b: none,
+        };
         let mut chunks_a = self.a.chunks_exact(N_LANES * A::N_BYTES);
         let mut chunks_b = self.b.chunks_exact(N_LANES * B::N_BYTES);
         for (a, b) in (&mut chunks_a).zip(&mut chunks_b) {
