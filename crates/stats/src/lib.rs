@@ -7,9 +7,11 @@
 pub mod alignment;
 pub mod assignment;
 mod error;
+pub mod haar_bound;
 pub mod moments;
 pub mod p_value;
 pub mod sampling;
+pub mod spectra;
 pub mod tails;
 pub mod uniformity;
 
