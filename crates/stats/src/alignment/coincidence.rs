@@ -64,8 +64,7 @@ fn alternating(ratio: impl Fn(f64) -> f64, n_more: u64) -> f64 {
 
 /// `ln S_k = ln C(m, k) (h−k)!/h! = Σ_{i<k} ln((m−i)/(h−i)) − ln k!`
 fn ln_factorial_moment(n_units: u64, n_mutual: u64, k: u64) -> f64 {
-    let ratios: f64 =
-        if n_mutual == n_units { 0.0 } else { (0..k).map(|i| ((n_mutual - i) as f64 / (n_units - i) as f64).ln()).sum() };
+    let ratios: f64 = if n_mutual == n_units { 0.0 } else { (0..k).map(|i| ((n_mutual - i) as f64 / (n_units - i) as f64).ln()).sum() };
     ratios - ln_factorial(k)
 }
 

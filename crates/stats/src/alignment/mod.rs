@@ -14,3 +14,6 @@ pub use coincidence::{Coincidences, coincidence_p, ln_coincidence_sf, ln_coincid
 pub use permutation::{JointPermutation, joint_permutation, permutation_p};
 pub use row_alignment::{AlignmentBuilder, RowAlignment, pooled_asymptotic_p, pooled_bound, pooled_z};
 pub use similarity::{Centring, RowPair, align_rows, similarity_rows};
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,11 @@ impl AlignmentBuilder {
     /// If the slice is not whole rows, there are more rows than units, or an entry is not finite.
     pub fn push_rows<T: Copy + Into<f64>>(&mut self, rows: &[T]) -> Result<(), InputError> {
         let n_left = self.n_units - self.n_rows;
-        let fits = if self.n_units == 0 { rows.is_empty() } else { rows.len() % self.n_units == 0 && rows.len() / self.n_units <= n_left };
+        let fits = if self.n_units == 0 {
+            rows.is_empty()
+        } else {
+            rows.len().is_multiple_of(self.n_units) && rows.len() / self.n_units <= n_left
+        };
         if !fits {
             return Err(InputError::new(
                 "similarity rows",

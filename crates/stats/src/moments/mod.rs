@@ -64,7 +64,11 @@ impl PairedMoments {
         let n = self.n as f64;
         let (aa, bb) = (self.sum_aa - self.sum_a * self.sum_a / n, self.sum_bb - self.sum_b * self.sum_b / n);
         // The sums carry relative errors of up to 8e-6 (see `paired_moments`); a smaller spread is not known.
-        if aa > 1e-5 * self.sum_aa && bb > 1e-5 * self.sum_bb { correlation(self.sum_ab - self.sum_a * self.sum_b / n, aa, bb) } else { None }
+        if aa > 1e-5 * self.sum_aa && bb > 1e-5 * self.sum_bb {
+            correlation(self.sum_ab - self.sum_a * self.sum_b / n, aa, bb)
+        } else {
+            None
+        }
     }
 
     /// `‖b − a‖ / ‖a‖`, 0 for equal sides; `None` where a is zero or a side is not finite.

@@ -47,16 +47,8 @@ pub fn ln_choose(n: u64, k: u64) -> f64 {
 pub(super) fn stirling_error(x: f64) -> f64 {
     const LARGE: f64 = 16.0;
     // Numerators and denominators of B_2k / (2k (2k−1)), k = 1…8 (Abramowitz and Stegun 6.1.41).
-    const SERIES: [f64; 8] = [
-        1.0 / 12.0,
-        -1.0 / 360.0,
-        1.0 / 1260.0,
-        -1.0 / 1680.0,
-        1.0 / 1188.0,
-        -691.0 / 360_360.0,
-        1.0 / 156.0,
-        -3617.0 / 122_400.0,
-    ];
+    const SERIES: [f64; 8] =
+        [1.0 / 12.0, -1.0 / 360.0, 1.0 / 1260.0, -1.0 / 1680.0, 1.0 / 1188.0, -691.0 / 360_360.0, 1.0 / 156.0, -3617.0 / 122_400.0];
     let mut shift = 0.0;
     let mut x = x;
     while x < LARGE {

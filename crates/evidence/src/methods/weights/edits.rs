@@ -6,8 +6,8 @@ use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome
 use half::{bf16, f16};
 use rayon::prelude::*;
 use sources::{Encoding, TensorSource, view};
-use stats::sampling;
-use stats::spectra::{SketchedSpectrum, low_rank};
+use stats::{InputError, sampling};
+use stats::spectra::SpectrumSketch;
 use std::collections::BTreeSet;
 
 card! {
@@ -236,21 +236,30 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
         .into_par_iter()
         .map(|pair| {
             let (m, n) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
-            let rank = SKETCH_RANK.min(m.min(n) / 2);
-            let mut sketch = SketchedSpectrum::new(m, n, rank, case.seed);
             let rows_at_once = ((4 << 20) / n).max(1);
-            for _pass in 0..2 {
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            let mut differences = |push: &mut dyn FnMut(&[f32]) -> Result<(), InputError>| -> Result<bool, MethodError> {
                 for start in (0..m).step_by(rows_at_once) {
                     let rows = start..(start + rows_at_once).min(m);
-                    let (mut a, mut b) = (Vec::new(), Vec::new());
                     view::read_rows(case.reference.model, &pair.reference_weight, rows.clone(), &mut a)?;
-                    view::read_rows(case.suspect.model, &pair.suspect_weight, rows.clone(), &mut b)?;
+                    view::read_rows(case.suspect.model, &pair.suspect_weight, rows, &mut b)?;
                     b.iter_mut().zip(&a).for_each(|(b, a)| *b -= a);
-                    sketch.push_rows(start, &b);
+                    // Only values that are not finite are refused; such a difference has no rank.
+                    if push(&b).is_err() {
+                        return Ok(false);
+                    }
                 }
-                sketch.next_pass();
+                Ok(true)
+            };
+            let Ok(mut first) = SpectrumSketch::new(n, SKETCH_RANK.min(m.min(n) / 2), case.seed) else { return Ok((pair, None)) };
+            if !differences(&mut |rows| first.push_rows(rows))? {
+                return Ok((pair, None));
             }
-            Ok((pair, low_rank(&sketch.finish(), m, n)))
+            let mut second = first.second_pass();
+            if !differences(&mut |rows| second.push_rows(rows))? {
+                return Ok((pair, None));
+            }
+            Ok((pair, second.finish().ok().and_then(|spectrum| spectrum.low_rank())))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use crate::shared_space::same_rows;
 use crate::side::Side;
 use sources::{Role, Space, Weight, view};
 use stats::sampling;
-use stats::spectra::{cross_product, haar_bound};
+use stats::haar_bound::{cross_gram, haar_bound};
 
 card! {
     /// # Question
@@ -77,8 +77,8 @@ impl Method for HaarBound {
             view::gather(side.model, weight, &drawn, &cols, &mut values)?;
             Ok(values)
         };
-        let product = cross_product(&read(case.reference, &reference)?, &read(case.suspect, &suspect)?, d);
-        let Some(found) = product.and_then(|c| haar_bound(&c, d)) else {
+        let product = cross_gram(&read(case.reference, &reference)?, &read(case.suspect, &suspect)?, d);
+        let Ok(found) = product.and_then(|c| haar_bound(&c, d)) else {
             return Ok(Outcome::not_applicable("the embeddings hold values that are not finite, or no direction at all"));
         };
         let explanation = Explanation {
