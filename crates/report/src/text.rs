@@ -197,7 +197,7 @@ fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> String {
         .collect()
 }
 
-/// Breaks at spaces; words longer than a line are cut.
+/// Breaks at spaces; words longer than a line are cut, paths at a separator.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -207,7 +207,11 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         while word.width() > columns {
-            let head = take_columns(word.chars(), columns);
+            let mut head = take_columns(word.chars(), columns);
+            // A path is cut after a separator, if one is near.
+            if let Some(end) = head.rfind(['/', '\\']).filter(|end| *end > head.len() / 2) {
+                head.truncate(end + 1);
+            }
             word = &word[head.len()..];
             lines.push(head);
         }

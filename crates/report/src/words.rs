@@ -187,8 +187,17 @@ pub(crate) fn lower_first(text: &str) -> String {
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut sentence: String = match text.chars().next() {
-        Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
         None => return String::new(),
+        // The id of a method, a formula, `arXiv:…` and the like keep their spelling.
+        Some(_)
+            if text
+                .split_whitespace()
+                .next()
+                .is_some_and(|word| word.contains(['.', '`', '_', '=']) || word.chars().any(char::is_uppercase)) =>
+        {
+            text.to_owned()
+        }
+        Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
     };
     if !sentence.ends_with(['.', '!', '?', ':', '…']) {
         sentence.push('.');

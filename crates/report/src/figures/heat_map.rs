@@ -50,10 +50,11 @@ pub(super) fn draw(matrix: &BlockMatrix, matches: &[TensorMatch]) -> Option<Figu
     if n_rows == 0 || n_cols == 0 {
         return None;
     }
-    let letters = |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(LETTERS) as f64;
+    let letters = |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64;
+    let (row_labels, col_labels) = (short_labels(&matrix.rows), short_labels(&matrix.cols));
     let upright = matrix.entries == Entries::Tensors;
-    let left = 29.0 + LETTER * letters(&matrix.rows);
-    let top = if upright { 30.0 + LETTER * letters(&matrix.cols) } else { 46.0 };
+    let left = 29.0 + LETTER * letters(&row_labels);
+    let top = if upright { 30.0 + LETTER * letters(&col_labels) } else { 46.0 };
     let cell = ((WIDTH - left - 2.0) / n_cols as f64).clamp(0.5, LARGEST_CELL);
     let field = Field { left, top, cell, n_rows, n_cols };
     let mut svg = Svg::new();
@@ -61,18 +62,18 @@ pub(super) fn draw(matrix: &BlockMatrix, matches: &[TensorMatch]) -> Option<Figu
     let things = if upright { "matrices" } else { "blocks" };
     svg.text(((left + field.right()) / 2.0, 14.0), Anchor::Middle, "axis", &format!("{things} of the suspect"));
     svg.text_upwards((12.0, (top + field.bottom()) / 2.0), Anchor::Middle, "axis", &format!("{things} of the reference"));
-    let every = label_every(n_cols, cell, if upright { 14.0 } else { LETTER * letters(&matrix.cols) + 6.0 });
-    for (j, name) in matrix.cols.iter().take(n_cols).enumerate().step_by(every) {
+    let every = label_every(n_cols, cell, if upright { 14.0 } else { LETTER * letters(&col_labels) + 6.0 });
+    for (j, name) in col_labels.iter().take(n_cols).enumerate().step_by(every) {
         let x = left + cell * (j as f64 + 0.5);
         if upright {
-            svg.text_upwards((x + 4.5, top - 6.0), Anchor::Start, "tick", &shorten(name));
+            svg.text_upwards((x + 4.5, top - 6.0), Anchor::Start, "tick", name);
         } else {
-            svg.text((x, top - 8.0), Anchor::Middle, "tick", &shorten(name));
+            svg.text((x, top - 8.0), Anchor::Middle, "tick", name);
         }
     }
     let every = label_every(n_rows, cell, 14.0);
-    for (i, name) in matrix.rows.iter().take(n_rows).enumerate().step_by(every) {
-        svg.text((left - 7.0, top + cell * (i as f64 + 0.5) + 4.0), Anchor::End, "tick", &shorten(name));
+    for (i, name) in row_labels.iter().take(n_rows).enumerate().step_by(every) {
+        svg.text((left - 7.0, top + cell * (i as f64 + 0.5) + 4.0), Anchor::End, "tick", name);
     }
     draw_field(&mut svg, matrix, &field);
     let bottom = draw_legend(&mut svg, matrix, &field);
@@ -111,7 +112,7 @@ fn draw_field(svg: &mut Svg, matrix: &BlockMatrix, field: &Field) {
     }
     if field.cell >= CELL_WITH_TEXT {
         for ((x, y), value) in texts {
-            let class = if value.abs() > 0.55 { "value on" } else { "value" };
+            let class = if value.abs() > 0.7 { "value on" } else { "value" };
             svg.text((x + field.cell / 2.0, y + field.cell / 2.0 + 4.5), Anchor::Middle, class, &two_decimals(value));
         }
     }
@@ -177,30 +178,31 @@ fn caption(matrix: &BlockMatrix, matches: &[TensorMatch]) -> String {
     if tensors {
         caption.push_str(" Rows stand in the order of their partners.");
     }
-    let alike = cols.iter().filter(|(i, j, _)| if tensors { i == j } else { matrix.rows.get(*i) == matrix.cols.get(*j) }).count();
     let highest = cols.iter().map(|(_, _, best)| *best).max_by(f64::total_cmp);
+    let clear: Vec<_> = cols.iter().filter(|(_, _, best)| *best >= MARKED).collect();
+    let in_place = clear.iter().filter(|(i, j, _)| if tensors { i == j } else { matrix.rows.get(*i) == matrix.cols.get(*j) }).count();
+    let lowest = clear.iter().map(|(_, _, best)| *best).min_by(f64::total_cmp);
     let runner_up = (0..matrix.cols.len()).filter_map(|j| runner_up_of_column(matrix, j)).max_by(f64::total_cmp);
-    match highest {
-        Some(highest) if highest < MARKED => {
+    match (lowest, highest) {
+        (Some(lowest), _) => {
+            let place = if tensors { "its partner" } else { "the reference's block of the same place" };
+            let size = if clear.len() == 1 { numbers::plain(lowest) } else { format!("{} or more", numbers::plain(lowest)) };
+            caption.push_str(&format!(
+                " {} of {} {many} of the suspect are like one of the reference, with {size}; for {in_place} of them that is {place}.",
+                clear.len(),
+                cols.len()
+            ));
+            if let Some(runner_up) = runner_up {
+                caption.push_str(&format!(" The highest second value of any column is {}.", numbers::plain(runner_up)));
+            }
+        }
+        (None, Some(highest)) => {
             caption.push_str(&format!(
                 " Here no {one} of the suspect is like any {one} of the reference; the highest value is {}.",
                 numbers::plain(highest)
             ));
         }
-        Some(_) => {
-            let place = if tensors { "its partner" } else { "the reference's block of the same place" };
-            caption.push_str(&format!(" For {alike} of {} {many} of the suspect the highest value is that of {place}", cols.len()));
-            let lowest = cols.iter().map(|(_, _, best)| *best).min_by(f64::total_cmp);
-            if let (Some(lowest), Some(runner_up)) = (lowest, runner_up) {
-                caption.push_str(&format!(
-                    "; the lowest of these highest values is {}, the highest second value of any column {}",
-                    numbers::plain(lowest),
-                    numbers::plain(runner_up)
-                ));
-            }
-            caption.push('.');
-        }
-        None => {}
+        (None, None) => {}
     }
     if !matrix.measure.is_empty() {
         let roles = matrix.roles.iter().map(|role| words::role(role)).collect::<Vec<_>>().join(", ");
@@ -261,6 +263,42 @@ fn signed(value: f64, text: String) -> String {
     if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("−{text}") } else { text }
 }
 
+/// Names that fit beside the field. Names that a cut would make alike lose what they have in common instead.
+fn short_labels(names: &[String]) -> Vec<String> {
+    let cut: Vec<String> = names.iter().map(|name| shorten(name)).collect();
+    let others = |name: &String, label: &String| -> Vec<&String> {
+        names.iter().zip(&cut).filter(|(other, same)| *same == label && *other != name).map(|(other, _)| other).collect()
+    };
+    names
+        .iter()
+        .zip(&cut)
+        .map(|(name, label)| match others(name, label) {
+            others if others.is_empty() => label.clone(),
+            others => distinct_part(name, &others),
+        })
+        .collect()
+}
+
+/// What is left of a name without the start and the end that it shares with all others; numbers stay whole.
+fn distinct_part(name: &str, others: &[&String]) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let common = |ordered: &dyn Fn(&str) -> Vec<char>| -> usize {
+        let own = ordered(name);
+        others.iter().map(|other| own.iter().zip(ordered(other)).take_while(|(a, b)| **a == *b).count()).min().unwrap_or(0)
+    };
+    let mut start = common(&|text| text.chars().collect()).min(letters.len());
+    let mut end = letters.len().saturating_sub(common(&|text| text.chars().rev().collect()).min(letters.len() - start));
+    while start > 0 && letters[start - 1].is_ascii_digit() {
+        start -= 1;
+    }
+    while end < letters.len() && letters[end].is_ascii_digit() {
+        end += 1;
+    }
+    let part: String = letters[start..end.max(start)].iter().collect();
+    let mark = |cut: bool| if cut { "…" } else { "" };
+    shorten(&format!("{}{part}{}", mark(start > 0), mark(end < letters.len())))
+}
+
 /// Cut in the middle, where names differ least.
 fn shorten(name: &str) -> String {
     let n = name.chars().count();
@@ -305,12 +343,24 @@ mod tests {
         let figure = draw(&matrix, &[]).unwrap();
         assert_eq!(figure.title, "Every matrix against every matrix");
         assert!(
-            figure.caption.contains("For 3 of 3 matrices of the suspect the highest value is that of its partner"),
+            figure.caption.contains(
+                "3 of 3 matrices of the suspect are like one of the reference, with 0.99 or more; for 3 of them that is its partner"
+            ),
             "{}",
             figure.caption
         );
         let svg = figure.svg.unwrap().to_string();
         assert!(svg.contains(">onnx::M…ntized<"), "{svg}");
+    }
+
+    /// Names of the decoder of an exported T5.
+    #[test]
+    fn labels_keep_what_tells_names_apart() {
+        let names =
+            ["onnx::MatMul_1979_quantized", "onnx::MatMul_1989_quantized", "m.shared.weight_quantized", "0.attn_k"].map(str::to_owned);
+        assert_eq!(short_labels(&names), ["…1979…", "…1989…", "m.share…ntized", "0.attn_k"]);
+        let same = vec!["one_name_that_is_long".to_owned(); 2];
+        assert_eq!(short_labels(&same).len(), 2);
     }
 
     #[test]
