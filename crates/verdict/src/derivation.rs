@@ -157,7 +157,7 @@ fn probability(p: &PValue) -> String {
     }
     let (scale, decimals) = if log10 < -1.0 { (1000.0, 3) } else { (100.0, 2) };
     // The subtraction keeps the binary tail of 0.36 from making it 0.37.
-    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).min(1.0);
+    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).clamp(0.0, 1.0);
     if up == 1.0 { "1".into() } else { format!("{up:.decimals$}") }
 }
 
