@@ -2,7 +2,7 @@
 
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Correspondence, Outcome, Side};
+use evidence::{Card, Correspondence, NullBasis, Outcome, Side};
 use stats::{NullDistribution, PValue};
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
@@ -112,16 +112,21 @@ pub fn derivation(
     Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
 }
 
-/// The smallest p-value that holds without an approximation.
+/// The smallest p-value that holds without an approximation. One that rests on the symmetry of training alone stands before one that
+/// also takes the values to come from a distribution, however small: its assumption is what an opposing expert would attack.
 fn strongest(outcomes: &[(&'static Card, Outcome)]) -> Option<StrongestP> {
-    outcomes
-        .iter()
-        .filter_map(|(card, outcome)| match outcome {
-            Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
-            Outcome::NotApplicable { .. } => None,
-        })
-        .filter(|s| s.p_value.is_rigorous())
-        .min_by(|a, b| a.p_value.log10().total_cmp(&b.p_value.log10()))
+    let rigorous = |basis: NullBasis| {
+        outcomes
+            .iter()
+            .filter(|(card, _)| card.null_basis == basis)
+            .filter_map(|(card, outcome)| match outcome {
+                Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
+                Outcome::NotApplicable { .. } => None,
+            })
+            .filter(|s| s.p_value.is_rigorous())
+            .min_by(|a, b| a.p_value.ln().total_cmp(&b.p_value.ln()))
+    };
+    rigorous(NullBasis::Symmetry).or_else(|| rigorous(NullBasis::Model))
 }
 
 fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording) -> Result<String, WordingError> {
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_rounded_towards_caution() {
-        let p = |log10: f64| probability(&PValue::bound(log10 * std::f64::consts::LN_10, "test"));
+        let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
         assert_eq!(p(-0.3), "0.50");
     }

@@ -1,6 +1,6 @@
 //! `weights.matrix-match`: matrices paired by content, without family, names or orientation.
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use rayon::prelude::*;
@@ -38,6 +38,7 @@ card! {
         id: "weights.matrix-match",
         question: Question::Derivation,
         null: "the two models were initialised independently, so one axis of every matrix is in random order",
+        null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean correlation", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "own; Chatterjee 2007; Mantel 1967",

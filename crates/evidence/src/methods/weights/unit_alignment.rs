@@ -1,6 +1,6 @@
 //! `weights.unit-alignment`: do units, heads and residual coordinates line up by index?
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};
 use rayon::prelude::*;
@@ -40,6 +40,7 @@ card! {
         id: "weights.unit-alignment",
         question: Question::Derivation,
         null: "the two models were initialised independently; everything else may be shared",
+        null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean cosine", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "Hoeffding 1951; Chatterjee 2007, Prop. 1.1; arXiv:2502.12292",
