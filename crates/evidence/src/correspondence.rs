@@ -57,6 +57,8 @@ pub struct Pair {
     pub runner_up: Option<f64>,
     /// Of the full pass.
     pub moments: PairedMoments,
+    /// Whether the two are alike in size, not only beyond chance.
+    is_shared: bool,
 }
 
 /// Below this correlation a matrix is not called shared, however significant: significance excludes chance, size decides the scope.
@@ -71,7 +73,7 @@ const STRIKING: f64 = 0.5;
 /// Standard deviations of a sampled cosine that chance must not reach among thousands of pairs.
 const SAMPLE_SDS: f64 = 7.0;
 /// Classes with more pairs than this are paired by role only.
-const MAX_CLASS_PAIRS: usize = 4_000_000;
+const MAX_CLASS_PAIRS: usize = 1_000_000;
 
 impl Pair {
     /// Correlation of all elements, centred: the raw cosine of norm gains is .996 between strangers.
@@ -84,11 +86,19 @@ impl Pair {
         self.moments.n_equal == self.moments.n && self.moments.pearson().is_some()
     }
 
-    /// Whether the two are alike in size, not only beyond chance.
+    /// Whether the two are alike in size, not only beyond chance. A vector counts only where it is identical or some matrix is shared too:
+    /// biases and gains of strangers can be alike, because all networks want them so.
     pub fn is_shared(&self) -> bool {
-        let n = self.moments.n as f64;
-        let floor = if self.suspect_weight.cols == 1 { SHARED_VECTOR } else { SHARED_MATRIX };
-        self.is_identical() || self.correlation() >= floor.max(SAMPLE_SDS / n.sqrt())
+        self.is_shared
+    }
+
+    fn is_matrix(&self) -> bool {
+        self.suspect_weight.cols > 1 && self.suspect_weight.rows > 1
+    }
+
+    fn is_alike(&self) -> bool {
+        let floor = if self.is_matrix() { SHARED_MATRIX } else { SHARED_VECTOR };
+        self.correlation() >= floor.max(SAMPLE_SDS / (self.moments.n as f64).sqrt())
     }
 
     /// Elements compared.
@@ -168,10 +178,15 @@ impl Correspondence {
                     sampled: p.cosine,
                     runner_up,
                     moments,
+                    is_shared: false,
                 })
             })
             .collect::<Result<_, MethodError>>()?;
         found.pairs.sort_by_key(|pair| pair.suspect);
+        let some_matrix = found.pairs.iter().any(|pair| pair.is_matrix() && pair.is_alike());
+        for pair in &mut found.pairs {
+            pair.is_shared = pair.is_identical() || (pair.is_alike() && (pair.is_matrix() || some_matrix));
+        }
         if found.blocks.values.is_empty() {
             found.blocks = tensor_matrix(reference, suspect, &candidates, &found.pairs);
         }

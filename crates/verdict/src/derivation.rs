@@ -7,6 +7,8 @@ use stats::{NullDistribution, PValue};
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
 const LOG10_ALPHA: f64 = -6.0;
+/// Between this and [`LOG10_ALPHA`] independence is not supported either.
+const LOG10_SUGGESTIVE: f64 = -3.0;
 /// A comparable part with fewer rows than this cannot decide anything: 1/k! for k = 10 is 3e-7.
 const MIN_UNITS: usize = 10;
 /// Bit-identical tensors conclude by themselves from this many elements on.
@@ -88,6 +90,10 @@ pub fn derivation(
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
         inconclusive(fill(&words.beyond_chance_but_small, &[("p", &p)])?, &helps.beyond_chance_but_small)?
+    } else if shared > 0 {
+        inconclusive(words.alike_but_untested.clone(), &helps.alike_but_untested)?
+    } else if let Some(s) = strongest.as_ref().filter(|s| s.p_value.log10() <= LOG10_SUGGESTIVE - (tests.max(1) as f64).log10()) {
+        inconclusive(fill(&words.suggestive, &[("p", &probability(&s.p_value))])?, &helps.suggestive)?
     } else if correspondence.pairs.iter().all(|p| p.suspect_weight.cols == 1) {
         (Conclusion::SupportsIndependence, wording.derivation.supports_independence_shapes.clone(), None)
     } else if comparable_units < MIN_UNITS {

@@ -27,7 +27,8 @@ card! {
     /// suggest, the latter times the number of possible paths as well. The normal approximation is shown and concludes nothing.
     /// # Assumptions
     /// The spaces are those that the family file declares: hidden units; heads, not under ALiBi or a shared relative bias; residual coordinates,
-    /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out.
+    /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out, and a matrix between the residual
+    /// stream and an inner space serves the inner space alone: otherwise the two sums would be one number and not independent.
     /// # Survives
     /// Fine-tuning, long continued pretraining, adapters, pruning, quantisation, merging, another vocabulary; dropped blocks in part.
     /// # Fails when
