@@ -269,8 +269,8 @@ fn compare_classes(reference: &Side<'_>, suspect: &Side<'_>, reference_samples: 
                     }
                     let upright = (other.rows == weight.rows && other.cols == weight.cols).then(|| sample::cosine(original, &straight));
                     let lying = (other.rows == weight.cols && other.cols == weight.rows && weight.cols > 1).then(|| sample::cosine(original, &turned));
-                    // Only a view of whole rows in order can be turned.
-                    let lying = lying.filter(|_| weight.view.rows == Rows::All);
+                    // Only a view of whole rows in order can be turned; one of the two must be.
+                    let lying = lying.filter(|_| weight.view.rows == Rows::All || other.view.rows == Rows::All);
                     let (cosine, transposed) = match (upright, lying) {
                         (Some(up), Some(down)) if down > up => (down, true),
                         (Some(up), _) => (up, false),
@@ -299,12 +299,14 @@ struct Proposal {
 
 impl Proposal {
     fn new(reference: &Side<'_>, suspect: &Side<'_>, c: &Candidate, how: How) -> Self {
-        let reference_weight = reference.weights[c.reference].clone();
+        let mut reference_weight = reference.weights[c.reference].clone();
         let mut suspect_weight = suspect.weights[c.suspect].clone();
         if c.transposed {
-            suspect_weight.view.transposed = !suspect_weight.view.transposed;
-            std::mem::swap(&mut suspect_weight.rows, &mut suspect_weight.cols);
-            suspect_weight.axes.swap(0, 1);
+            // The side whose rows lie in order, as a family that reorders the rows of a head leaves those of the other.
+            let turned = if suspect_weight.view.rows == Rows::All { &mut suspect_weight } else { &mut reference_weight };
+            turned.view.transposed = !turned.view.transposed;
+            std::mem::swap(&mut turned.rows, &mut turned.cols);
+            turned.axes.swap(0, 1);
         }
         Self { reference: c.reference, suspect: c.suspect, reference_weight, suspect_weight, transposed: c.transposed, how, cosine: c.cosine }
     }

@@ -1,5 +1,6 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
+use crate::Error;
 use crate::cli::Compare;
 use evidence::{Access, Card, Correspondence, Explanation, METHODS, Observation, Outcome, Pair, Question, Side};
 use report::data;
@@ -29,12 +30,12 @@ pub(crate) struct ControlOutcomes<'a> {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn report(case: &Examined<'_>) -> data::Report {
+pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
     let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
     custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
     custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
     let pairs = case.correspondence.pairs.iter().map(|pair| (case.suspect.weights[pair.suspect].label(), pair)).collect();
-    data::Report {
+    Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
         case: data::Case {
@@ -43,7 +44,7 @@ pub(crate) fn report(case: &Examined<'_>) -> data::Report {
             controls: case.controls.iter().map(|c| side(c.model, &c.custody)).collect(),
             seed: case.args.seed,
         },
-        verdicts: vec![verdict(case)],
+        verdicts: vec![verdict(case)?],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
         pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
@@ -64,7 +65,7 @@ pub(crate) fn report(case: &Examined<'_>) -> data::Report {
         limits: case.verdict.limits.clone(),
         custody,
         command: Some(command(case.args)),
-    }
+    })
 }
 
 fn side(model: &Model, custody: &Custody) -> data::Side {
@@ -90,9 +91,9 @@ fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFi
     custody.files.iter().map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() }).collect()
 }
 
-fn verdict(case: &Examined<'_>) -> data::Verdict {
+fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
     let verdict = case.verdict;
-    data::Verdict {
+    Ok(data::Verdict {
         question: data::Question::Derivation,
         conclusion: match verdict.conclusion {
             Conclusion::SupportsDerivation => data::Conclusion::SupportsDerivation,
@@ -110,7 +111,7 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
                 .map(|layer| data::LayerScope { layer: layer.layer.clone(), shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64, elements: layer.elements })
                 .collect(),
         },
-        relation: verdict.relation.iter().filter_map(|name| serde_json::from_value(serde_json::json!(name)).ok()).collect(),
+        relation: verdict.relation.iter().map(|name| relation(name)).collect::<Result<_, _>>()?,
         relation_words: case
             .outcomes
             .iter()
@@ -128,7 +129,12 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
         calibration: None,
         statement: verdict.statement.clone(),
         would_help: verdict.would_help.clone(),
-    }
+    })
+}
+
+/// The contract's word for a relation; one that it lacks must not vanish from a report.
+fn relation(name: &str) -> Result<data::Relation, Error> {
+    serde_json::from_value(serde_json::json!(name)).map_err(|error| Error::Report(format!("relation: found {error}")))
 }
 
 fn null_of(p: PValue) -> (data::NullKind, Option<String>) {

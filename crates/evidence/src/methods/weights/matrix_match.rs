@@ -145,9 +145,9 @@ fn axis_p(a: &[f32], b: &[f32], units: usize, width: usize) -> Option<PValue> {
 fn joint_p(case: &Case<'_>, pair: &Pair) -> Result<Option<PValue>, MethodError> {
     let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
     let (long, short) = (rows.max(cols), rows.min(cols));
-    // Declared axes settle the question: they differ, or index no common units.
-    let [row_axis, col_axis] = pair.suspect_weight.axes;
-    let declared = pair.suspect_weight.slot.is_some() && row_axis.space != col_axis.space;
+    // Axes that either family declares settle the question for both: they differ, or index no common units.
+    let declares = |weight: &sources::Weight| weight.slot.is_some() && weight.axes[0].space != weight.axes[1].space;
+    let declared = declares(&pair.reference_weight) || declares(&pair.suspect_weight);
     if declared || !long.is_multiple_of(short) || long / short > 4 {
         return Ok(None);
     }
