@@ -57,12 +57,15 @@ pub struct Pair {
     pub runner_up: Option<f64>,
     /// Of the full pass.
     pub moments: PairedMoments,
+    /// Whether the two are alike in size, not only beyond chance.
+    is_shared: bool,
 }
 
 /// Below this correlation a matrix is not called shared, however significant: significance excludes chance, size decides the scope.
 const SHARED_MATRIX: f64 = 0.2;
-/// Vectors are short and alike in all models, so more is asked of them.
-const SHARED_VECTOR: f64 = 0.5;
+/// Vectors are short and alike in all models, so more is asked of them: norm gains of two halves of one T5, which share nothing but the
+/// residual coordinates, correlate at .58.
+const SHARED_VECTOR: f64 = 0.8;
 /// A sampled cosine that makes a proposal by role final.
 const ROLE_IS_RIGHT: f64 = 0.25;
 /// A sampled cosine at which one reference weight may be the origin of several suspect weights.
@@ -70,7 +73,7 @@ const STRIKING: f64 = 0.5;
 /// Standard deviations of a sampled cosine that chance must not reach among thousands of pairs.
 const SAMPLE_SDS: f64 = 7.0;
 /// Classes with more pairs than this are paired by role only.
-const MAX_CLASS_PAIRS: usize = 4_000_000;
+const MAX_CLASS_PAIRS: usize = 1_000_000;
 
 impl Pair {
     /// Correlation of all elements, centred: the raw cosine of norm gains is .996 between strangers.
@@ -83,11 +86,19 @@ impl Pair {
         self.moments.n_equal == self.moments.n && self.moments.pearson().is_some()
     }
 
-    /// Whether the two are alike in size, not only beyond chance.
+    /// Whether the two are alike in size, not only beyond chance. A vector counts only where it is identical or some matrix is shared too:
+    /// biases and gains of strangers can be alike, because all networks want them so.
     pub fn is_shared(&self) -> bool {
-        let n = self.moments.n as f64;
-        let floor = if self.suspect_weight.cols == 1 { SHARED_VECTOR } else { SHARED_MATRIX };
-        self.is_identical() || self.correlation() >= floor.max(SAMPLE_SDS / n.sqrt())
+        self.is_shared
+    }
+
+    fn is_matrix(&self) -> bool {
+        self.suspect_weight.cols > 1 && self.suspect_weight.rows > 1
+    }
+
+    fn is_alike(&self) -> bool {
+        let floor = if self.is_matrix() { SHARED_MATRIX } else { SHARED_VECTOR };
+        self.correlation() >= floor.max(SAMPLE_SDS / (self.moments.n as f64).sqrt())
     }
 
     /// Elements compared.
@@ -167,10 +178,15 @@ impl Correspondence {
                     sampled: p.cosine,
                     runner_up,
                     moments,
+                    is_shared: false,
                 })
             })
             .collect::<Result<_, MethodError>>()?;
         found.pairs.sort_by_key(|pair| pair.suspect);
+        let some_matrix = found.pairs.iter().any(|pair| pair.is_matrix() && pair.is_alike());
+        for pair in &mut found.pairs {
+            pair.is_shared = pair.is_identical() || (pair.is_alike() && (pair.is_matrix() || some_matrix));
+        }
         if found.blocks.values.is_empty() {
             found.blocks = tensor_matrix(reference, suspect, &candidates, &found.pairs);
         }
@@ -194,8 +210,10 @@ impl Correspondence {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
             let path = best_path(n_reference, n_suspect, value);
-            let diagonal = n_reference == n_suspect && diagonal_is_as_good(&path, value);
-            self.layers_changed |= n_reference != n_suspect || !diagonal;
+            let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
+            // The blocks that a truncated file lacks were not taken away by anybody.
+            let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
+            self.layers_changed |= !diagonal || (n_reference != n_suspect && is_whole);
             let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
             extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
             for col in 0..n_suspect {

@@ -10,7 +10,7 @@ mod sample;
 mod shared_space;
 mod side;
 
-pub use card::{Access, Card, HEADINGS, Quantity, Question, Tail};
+pub use card::{Access, Card, HEADINGS, NullBasis, Quantity, Question, Tail};
 pub use correspondence::{BlockMatrix, Correspondence, How, Pair};
 pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 pub use registry::METHODS;

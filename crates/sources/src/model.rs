@@ -105,6 +105,8 @@ pub struct Model {
     pub claims: Claims,
     /// What was left out while reading, and why.
     pub warnings: Vec<String>,
+    /// Whether a file ends before its last tensors do, so that missing tensors say nothing about the model.
+    pub is_truncated: bool,
     /// Roles, if a family describes the tensors.
     pub binding: Option<Binding>,
     files: Vec<DataFile>,
@@ -123,6 +125,7 @@ impl Model {
         let mut tensors: Vec<TensorInfo> = Vec::new();
         let mut metadata = BTreeMap::new();
         let mut format = None;
+        let mut is_truncated = false;
         for file in &weight_files {
             let data = DataFile::open(file)?;
             let found = Format::detect(&data).map_err(|e| e.at(file))?;
@@ -141,6 +144,7 @@ impl Model {
             tensors.extend(parsed.tensors.into_iter().map(|tensor| tensor.shifted(base)));
             metadata.extend(parsed.metadata);
             warnings.extend(parsed.warnings);
+            is_truncated |= parsed.is_truncated;
         }
         let Some(format) = format else {
             return Err(FormatError::new("folder", "no weight file", "one of the known containers").at(path));
@@ -158,7 +162,7 @@ impl Model {
         let vocabulary = Vocabulary::beside(folder)?.or_else(|| Vocabulary::from_gguf(&metadata));
         let claims = Claims::read(folder, config.as_ref(), &metadata)?;
         let binding = family::bind(&tensors, config.as_ref(), &metadata);
-        Ok(Self { path: path.to_owned(), format, config, metadata, vocabulary, claims, warnings, binding, files, tensors })
+        Ok(Self { path: path.to_owned(), format, config, metadata, vocabulary, claims, warnings, is_truncated, binding, files, tensors })
     }
 
     /// The files that hold weights, in order.

@@ -2,11 +2,13 @@
 
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Correspondence, Outcome, Side};
+use evidence::{Card, Correspondence, NullBasis, Outcome, Side};
 use stats::{NullDistribution, PValue};
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
 const LOG10_ALPHA: f64 = -6.0;
+/// Between this and [`LOG10_ALPHA`] independence is not supported either.
+const LOG10_SUGGESTIVE: f64 = -3.0;
 /// A comparable part with fewer rows than this cannot decide anything: 1/k! for k = 10 is 3e-7.
 const MIN_UNITS: usize = 10;
 /// Bit-identical tensors conclude by themselves from this many elements on.
@@ -88,6 +90,10 @@ pub fn derivation(
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
         inconclusive(fill(&words.beyond_chance_but_small, &[("p", &p)])?, &helps.beyond_chance_but_small)?
+    } else if shared > 0 {
+        inconclusive(words.alike_but_untested.clone(), &helps.alike_but_untested)?
+    } else if let Some(s) = strongest.as_ref().filter(|s| s.p_value.log10() <= LOG10_SUGGESTIVE - (tests.max(1) as f64).log10()) {
+        inconclusive(fill(&words.suggestive, &[("p", &probability(&s.p_value))])?, &helps.suggestive)?
     } else if correspondence.pairs.iter().all(|p| p.suspect_weight.cols == 1) {
         (Conclusion::SupportsIndependence, wording.derivation.supports_independence_shapes.clone(), None)
     } else if comparable_units < MIN_UNITS {
@@ -112,16 +118,21 @@ pub fn derivation(
     Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
 }
 
-/// The smallest p-value that holds without an approximation.
+/// The smallest p-value that holds without an approximation. One that rests on the symmetry of training alone stands before one that
+/// also takes the values to come from a distribution, however small: its assumption is what an opposing expert would attack.
 fn strongest(outcomes: &[(&'static Card, Outcome)]) -> Option<StrongestP> {
-    outcomes
-        .iter()
-        .filter_map(|(card, outcome)| match outcome {
-            Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
-            Outcome::NotApplicable { .. } => None,
-        })
-        .filter(|s| s.p_value.is_rigorous())
-        .min_by(|a, b| a.p_value.log10().total_cmp(&b.p_value.log10()))
+    let rigorous = |basis: NullBasis| {
+        outcomes
+            .iter()
+            .filter(|(card, _)| card.null_basis == basis)
+            .filter_map(|(card, outcome)| match outcome {
+                Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
+                Outcome::NotApplicable { .. } => None,
+            })
+            .filter(|s| s.p_value.is_rigorous())
+            .min_by(|a, b| a.p_value.ln().total_cmp(&b.p_value.ln()))
+    };
+    rigorous(NullBasis::Symmetry).or_else(|| rigorous(NullBasis::Model))
 }
 
 fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording) -> Result<String, WordingError> {
@@ -190,7 +201,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_rounded_towards_caution() {
-        let p = |log10: f64| probability(&PValue::bound(log10 * std::f64::consts::LN_10, "test"));
+        let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
         assert_eq!(p(-0.3), "0.50");
     }

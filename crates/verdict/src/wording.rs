@@ -46,6 +46,8 @@ pub(crate) struct InconclusiveWording {
     pub(crate) nothing_readable: String,
     pub(crate) too_small: String,
     pub(crate) beyond_chance_but_small: String,
+    pub(crate) alike_but_untested: String,
+    pub(crate) suggestive: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,6 +1,6 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 use half::{bf16, f16};
@@ -39,6 +39,7 @@ card! {
         id: "weights.edits",
         question: Question::Derivation,
         null: "no null hypothesis: a description, given derivation",
+        null_basis: NullBasis::None,
         statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "Halko, Martinsson, Tropp 2011",
