@@ -206,12 +206,14 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
         return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
     }
-    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(LOOK_ROWS));
+    let look_rows = if pair.suspect_weight.cols == 1 { LOOK_COLS } else { LOOK_ROWS };
+    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(look_rows));
     let cols: Vec<usize> = (0..pair.suspect_weight.cols.min(LOOK_COLS)).collect();
     let (mut a, mut b) = (Vec::new(), Vec::new());
     view::gather(case.reference.model, &pair.reference_weight, &rows, &cols, &mut a)?;
     view::gather(case.suspect.model, &pair.suspect_weight, &rows, &cols, &mut b)?;
-    let rounds = |to: fn(f32) -> f32| a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
+    // Values that are all equal where one looks were not rounded there; what differs elsewhere is another change.
+    let rounds = |to: fn(f32) -> f32| a != b && a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
     if rounds(|v| bf16::from_f32(v).to_f32()) {
         return Ok(Change::Rounded(Encoding::Bf16));
     }
