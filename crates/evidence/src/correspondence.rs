@@ -209,7 +209,8 @@ impl Correspondence {
         for &(stack, n_suspect) in &suspect_binding.layers {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let path = best_path(n_reference, n_suspect, value);
+            let mut path = best_path(n_reference, n_suspect, value);
+            add_returns(&mut path, n_reference, value);
             let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
             // The blocks that a truncated file lacks were not taken away by anybody.
             let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
@@ -458,6 +459,14 @@ fn best_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) 
     path
 }
 
+/// Gives blocks that the path passed over their striking likeness: a suspect that was stacked from overlapping runs of blocks goes back.
+fn add_returns(path: &mut [Option<usize>], n_reference: usize, value: impl Fn(usize, usize) -> Option<f64>) {
+    for (col, row) in path.iter_mut().enumerate().filter(|(_, row)| row.is_none()) {
+        let best = (0..n_reference).filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        *row = best.filter(|(_, value)| *value >= STRIKING).map(|(row, _)| row);
+    }
+}
+
 fn diagonal_is_as_good(path: &[Option<usize>], value: impl Fn(usize, usize) -> Option<f64>) -> bool {
     path.iter().enumerate().all(|(col, row)| match row {
         None => true,
@@ -530,6 +539,11 @@ mod tests {
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.9, 0.9]]), [Some(0), Some(1), Some(1)]);
         // The suspect's second block is new.
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.0, 0.9]]), [Some(0), None, Some(1)]);
+        // The suspect has both blocks twice, one run after the other.
+        let stacked: [&[f64]; 2] = [&[0.9, 0.0, 0.9, 0.0], &[0.0, 0.9, 0.0, 0.9]];
+        let mut path = path_of(&stacked);
+        add_returns(&mut path, 2, |row, col| Some(stacked[row][col]));
+        assert_eq!(path, [Some(0), Some(1), Some(0), Some(1)]);
         // Strangers.
         assert_eq!(path_of(&[&[0.01, -0.02], &[0.0, 0.03]]), [None, None]);
     }
