@@ -212,9 +212,9 @@ impl Correspondence {
             let mut path = best_path(n_reference, n_suspect, value);
             add_returns(&mut path, n_reference, value);
             let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
-            // The blocks that a truncated file lacks were not taken away by anybody.
-            let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
-            self.layers_changed |= !diagonal || (n_reference != n_suspect && is_whole);
+            // The blocks that a truncated file, or a file with a part of the tensors, lacks were not taken away by anybody.
+            let has_moved = path.iter().enumerate().any(|(col, row)| row.is_some_and(|row| row != col));
+            self.layers_changed |= if is_whole(reference) && is_whole(suspect) { !diagonal || n_reference != n_suspect } else { !diagonal && has_moved };
             let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
             extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
             for col in 0..n_suspect {
@@ -233,6 +233,15 @@ impl Correspondence {
     pub fn shared_elements(&self) -> u64 {
         self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
     }
+}
+
+/// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.
+fn is_whole(side: &Side<'_>) -> bool {
+    let Some(binding) = &side.model.binding else { return false };
+    let blocks: std::collections::BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
+    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
+    !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }
 
 fn same_role(a: Slot, b: Slot) -> bool {
