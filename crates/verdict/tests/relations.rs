@@ -84,7 +84,7 @@ fn zeros_of_the_smallest_values_are_pruning() {
 fn dropped_repeated_and_new_blocks_are_changed_layers() {
     let base = Llama { layers: 4, ..Llama::new(1) }.build();
     let stranger = Llama::new(2).build();
-    for blocks in [vec![0, 1, 3], vec![1, 2, 3], vec![0, 1, 1, 2, 3], vec![0, 1, 2, 0, 1, 2, 3]] {
+    for blocks in [vec![0, 1, 2], vec![0, 1, 3], vec![1, 2, 3], vec![0, 1, 1, 2, 3], vec![0, 1, 2, 0, 1, 2, 3]] {
         let compared = compare(&base, &base.with_layers(&blocks));
         assert_eq!(compared.correspondence.blocks.path.iter().map(|p| p.unwrap_or(99)).collect::<Vec<_>>(), blocks);
         compared.expect_derivation(&["identical", "layers-changed"]);
