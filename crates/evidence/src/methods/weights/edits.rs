@@ -26,7 +26,7 @@ card! {
     /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
     /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a flat rest.
     /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
-    /// tokens have other rows. `partial`: less than 95 % of the suspect is shared.
+    /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect.
     /// # Survives
     /// Any storage; several edits at once are all named where they leave their own traces.
     /// # Fails when
@@ -133,7 +133,9 @@ impl Method for Edits {
         if let Some(words) = vocabulary_change(case, &shared) {
             name("vocabulary-changed", words);
         }
-        if share < WHOLE {
+        // New rows of a vocabulary are named as such; they do not make a part of a whole.
+        let tensors: u64 = shared.iter().map(|p| case.suspect.weights[p.suspect].elements() as u64).sum();
+        if (tensors as f64) < WHOLE * case.suspect.trained_elements() as f64 {
             name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
         }
 
