@@ -128,14 +128,14 @@ fn swapping_the_sides_changes_no_symmetric_statistic() {
 }
 
 /// All spaces of the model are below the caps on drawn units, so that the same units are compared whatever their order. The sampled grid of
-/// the tables of tokens draws tokens, which are not relabelled.
+/// the tables of tokens draws tokens, which are not relabelled. `weights.matrix-match` tries matrices turned and across spaces too, which a
+/// relabelling does not respect: what it pairs among strangers is arbitrary, what it pairs among relatives is not.
 #[test]
 fn relabelling_the_units_of_both_sides_changes_nothing() {
-    for suspect in [base().finetuned(3, 0.3), Llama::new(2).build()] {
+    for (suspect, related) in [(base().finetuned(3, 0.3), true), (Llama::new(2).build(), false)] {
         let plain = observe(&base(), &suspect);
         let relabelled = observe(&base().relabelled(9), &suspect.clone().relabelled(9));
-        for method in METHODS {
-            let id = method.card().id;
+        for id in METHODS.iter().map(|method| method.card().id).filter(|id| related || *id != "weights.matrix-match") {
             let (a, b) = (plain.of_or_none(id), relabelled.of_or_none(id));
             let (Some(a), Some(b)) = (a, b) else { panic!("`{id}` applied before or after only") };
             assert!((a.statistic - b.statistic).abs() <= 1e-5 * a.statistic.abs().clamp(1.0, 64.0), "{id}: {} against {}", a.statistic, b.statistic);
