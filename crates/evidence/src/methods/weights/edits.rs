@@ -24,7 +24,7 @@ card! {
     /// None.
     /// # Assumptions
     /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
-    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a flat rest.
+    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a rest no larger than rounding.
     /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
     /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect.
     /// # Survives
@@ -60,6 +60,9 @@ const GRID_VALUES: usize = 256;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
+/// Largest rest of an adapter's difference, relative to the weights: the worst rounding of a merge in bf16 is 2^-8. A merge with another
+/// model also has a flat rest, and a larger one.
+const ADAPTER_REST: f64 = 1.0 / 256.0;
 
 /// What happened to one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +123,7 @@ impl Method for Edits {
             let ranks: Vec<usize> = spectra.iter().filter_map(|(_, rank)| *rank).collect();
             if !spectra.is_empty() && ranks.len() == spectra.len() && pruned.is_empty() {
                 let rank = ranks.iter().max().copied().unwrap_or(0);
-                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a flat rest", ranks.len()));
+                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len()));
             } else {
                 let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
                 name("finetune", format!("{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}", other.len(), percent(&other)));
@@ -264,7 +267,13 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
             if !differences(&mut |rows| second.push_rows(rows))? {
                 return Ok((pair, None));
             }
-            Ok((pair, second.finish().ok().and_then(|spectrum| spectrum.low_rank())))
+            let Ok(spectrum) = second.finish() else { return Ok((pair, None)) };
+            let rank = spectrum.low_rank().filter(|&rank| {
+                let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
+                let rest = 1.0 - strong / spectrum.total_squares;
+                rest <= 0.0 || pair.moments.relative_difference().is_some_and(|difference| rest.sqrt() * difference <= ADAPTER_REST)
+            });
+            Ok((pair, rank))
         })
         .collect()
 }
