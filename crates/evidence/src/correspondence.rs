@@ -209,11 +209,12 @@ impl Correspondence {
         for &(stack, n_suspect) in &suspect_binding.layers {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let path = best_path(n_reference, n_suspect, value);
+            let mut path = best_path(n_reference, n_suspect, value);
+            add_returns(&mut path, n_reference, value);
             let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
-            // The blocks that a truncated file lacks were not taken away by anybody.
-            let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
-            self.layers_changed |= !diagonal || (n_reference != n_suspect && is_whole);
+            // The blocks that a truncated file, or a file with a part of the tensors, lacks were not taken away by anybody.
+            let has_moved = path.iter().enumerate().any(|(col, row)| row.is_some_and(|row| row != col));
+            self.layers_changed |= if is_whole(reference) && is_whole(suspect) { !diagonal || n_reference != n_suspect } else { !diagonal && has_moved };
             let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
             extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
             for col in 0..n_suspect {
@@ -232,6 +233,15 @@ impl Correspondence {
     pub fn shared_elements(&self) -> u64 {
         self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
     }
+}
+
+/// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.
+fn is_whole(side: &Side<'_>) -> bool {
+    let Some(binding) = &side.model.binding else { return false };
+    let blocks: std::collections::BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
+    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
+    !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }
 
 fn same_role(a: Slot, b: Slot) -> bool {
@@ -460,6 +470,14 @@ fn best_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) 
     path
 }
 
+/// Gives blocks that the path passed over their striking likeness: a suspect that was stacked from overlapping runs of blocks goes back.
+fn add_returns(path: &mut [Option<usize>], n_reference: usize, value: impl Fn(usize, usize) -> Option<f64>) {
+    for (col, row) in path.iter_mut().enumerate().filter(|(_, row)| row.is_none()) {
+        let best = (0..n_reference).filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        *row = best.filter(|(_, value)| *value >= STRIKING).map(|(row, _)| row);
+    }
+}
+
 fn diagonal_is_as_good(path: &[Option<usize>], value: impl Fn(usize, usize) -> Option<f64>) -> bool {
     path.iter().enumerate().all(|(col, row)| match row {
         None => true,
@@ -532,6 +550,11 @@ mod tests {
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.9, 0.9]]), [Some(0), Some(1), Some(1)]);
         // The suspect's second block is new.
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.0, 0.9]]), [Some(0), None, Some(1)]);
+        // The suspect has both blocks twice, one run after the other.
+        let stacked: [&[f64]; 2] = [&[0.9, 0.0, 0.9, 0.0], &[0.0, 0.9, 0.0, 0.9]];
+        let mut path = path_of(&stacked);
+        add_returns(&mut path, 2, |row, col| Some(stacked[row][col]));
+        assert_eq!(path, [Some(0), Some(1), Some(0), Some(1)]);
         // Strangers.
         assert_eq!(path_of(&[&[0.01, -0.02], &[0.0, 0.03]]), [None, None]);
     }
