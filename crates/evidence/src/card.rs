@@ -54,6 +54,17 @@ pub struct Quantity {
     pub tail: Tail,
 }
 
+/// What the null distribution of a method's p-value rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullBasis {
+    /// The order of units is uniformly random, whatever the data and the values: nothing else is assumed.
+    Symmetry,
+    /// A distribution that the values are taken to come from. Such a p-value never stands before one that rests on symmetry.
+    Model,
+    /// The method states no p-value.
+    None,
+}
+
 /// What a stranger must know of a method before trusting it.
 #[derive(Debug)]
 pub struct Card {
@@ -63,6 +74,8 @@ pub struct Card {
     pub question: Question,
     /// H0 in one sentence.
     pub null: &'static str,
+    /// What the p-value rests on.
+    pub null_basis: NullBasis,
     /// What is computed.
     pub statistic: Quantity,
     /// What both sides must give.

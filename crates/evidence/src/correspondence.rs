@@ -57,12 +57,15 @@ pub struct Pair {
     pub runner_up: Option<f64>,
     /// Of the full pass.
     pub moments: PairedMoments,
+    /// Whether the two are alike in size, not only beyond chance.
+    is_shared: bool,
 }
 
 /// Below this correlation a matrix is not called shared, however significant: significance excludes chance, size decides the scope.
 const SHARED_MATRIX: f64 = 0.2;
-/// Vectors are short and alike in all models, so more is asked of them.
-const SHARED_VECTOR: f64 = 0.5;
+/// Vectors are short and alike in all models, so more is asked of them: norm gains of two halves of one T5, which share nothing but the
+/// residual coordinates, correlate at .58.
+const SHARED_VECTOR: f64 = 0.8;
 /// A sampled cosine that makes a proposal by role final.
 const ROLE_IS_RIGHT: f64 = 0.25;
 /// A sampled cosine at which one reference weight may be the origin of several suspect weights.
@@ -70,7 +73,7 @@ const STRIKING: f64 = 0.5;
 /// Standard deviations of a sampled cosine that chance must not reach among thousands of pairs.
 const SAMPLE_SDS: f64 = 7.0;
 /// Classes with more pairs than this are paired by role only.
-const MAX_CLASS_PAIRS: usize = 4_000_000;
+const MAX_CLASS_PAIRS: usize = 1_000_000;
 
 impl Pair {
     /// Correlation of all elements, centred: the raw cosine of norm gains is .996 between strangers.
@@ -83,11 +86,19 @@ impl Pair {
         self.moments.n_equal == self.moments.n && self.moments.pearson().is_some()
     }
 
-    /// Whether the two are alike in size, not only beyond chance.
+    /// Whether the two are alike in size, not only beyond chance. A vector counts only where it is identical or some matrix is shared too:
+    /// biases and gains of strangers can be alike, because all networks want them so.
     pub fn is_shared(&self) -> bool {
-        let n = self.moments.n as f64;
-        let floor = if self.suspect_weight.cols == 1 { SHARED_VECTOR } else { SHARED_MATRIX };
-        self.is_identical() || self.correlation() >= floor.max(SAMPLE_SDS / n.sqrt())
+        self.is_shared
+    }
+
+    fn is_matrix(&self) -> bool {
+        self.suspect_weight.cols > 1 && self.suspect_weight.rows > 1
+    }
+
+    fn is_alike(&self) -> bool {
+        let floor = if self.is_matrix() { SHARED_MATRIX } else { SHARED_VECTOR };
+        self.correlation() >= floor.max(SAMPLE_SDS / (self.moments.n as f64).sqrt())
     }
 
     /// Elements compared.
@@ -167,10 +178,15 @@ impl Correspondence {
                     sampled: p.cosine,
                     runner_up,
                     moments,
+                    is_shared: false,
                 })
             })
             .collect::<Result<_, MethodError>>()?;
         found.pairs.sort_by_key(|pair| pair.suspect);
+        let some_matrix = found.pairs.iter().any(|pair| pair.is_matrix() && pair.is_alike());
+        for pair in &mut found.pairs {
+            pair.is_shared = pair.is_identical() || (pair.is_alike() && (pair.is_matrix() || some_matrix));
+        }
         if found.blocks.values.is_empty() {
             found.blocks = tensor_matrix(reference, suspect, &candidates, &found.pairs);
         }
@@ -193,9 +209,12 @@ impl Correspondence {
         for &(stack, n_suspect) in &suspect_binding.layers {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let path = best_path(n_reference, n_suspect, value);
-            let diagonal = n_reference == n_suspect && diagonal_is_as_good(&path, value);
-            self.layers_changed |= n_reference != n_suspect || !diagonal;
+            let mut path = best_path(n_reference, n_suspect, value);
+            add_returns(&mut path, n_reference, value);
+            let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
+            // The blocks that a truncated file, or a file with a part of the tensors, lacks were not taken away by anybody.
+            let has_moved = path.iter().enumerate().any(|(col, row)| row.is_some_and(|row| row != col));
+            self.layers_changed |= if is_whole(reference) && is_whole(suspect) { !diagonal || n_reference != n_suspect } else { !diagonal && has_moved };
             let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
             extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
             for col in 0..n_suspect {
@@ -214,6 +233,15 @@ impl Correspondence {
     pub fn shared_elements(&self) -> u64 {
         self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
     }
+}
+
+/// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.
+fn is_whole(side: &Side<'_>) -> bool {
+    let Some(binding) = &side.model.binding else { return false };
+    let blocks: std::collections::BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
+    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
+    !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }
 
 fn same_role(a: Slot, b: Slot) -> bool {
@@ -251,8 +279,8 @@ fn compare_classes(reference: &Side<'_>, suspect: &Side<'_>, reference_samples: 
                     }
                     let upright = (other.rows == weight.rows && other.cols == weight.cols).then(|| sample::cosine(original, &straight));
                     let lying = (other.rows == weight.cols && other.cols == weight.rows && weight.cols > 1).then(|| sample::cosine(original, &turned));
-                    // Only a view of whole rows in order can be turned.
-                    let lying = lying.filter(|_| weight.view.rows == Rows::All);
+                    // Only a view of whole rows in order can be turned; one of the two must be.
+                    let lying = lying.filter(|_| weight.view.rows == Rows::All || other.view.rows == Rows::All);
                     let (cosine, transposed) = match (upright, lying) {
                         (Some(up), Some(down)) if down > up => (down, true),
                         (Some(up), _) => (up, false),
@@ -281,12 +309,14 @@ struct Proposal {
 
 impl Proposal {
     fn new(reference: &Side<'_>, suspect: &Side<'_>, c: &Candidate, how: How) -> Self {
-        let reference_weight = reference.weights[c.reference].clone();
+        let mut reference_weight = reference.weights[c.reference].clone();
         let mut suspect_weight = suspect.weights[c.suspect].clone();
         if c.transposed {
-            suspect_weight.view.transposed = !suspect_weight.view.transposed;
-            std::mem::swap(&mut suspect_weight.rows, &mut suspect_weight.cols);
-            suspect_weight.axes.swap(0, 1);
+            // The side whose rows lie in order, as a family that reorders the rows of a head leaves those of the other.
+            let turned = if suspect_weight.view.rows == Rows::All { &mut suspect_weight } else { &mut reference_weight };
+            turned.view.transposed = !turned.view.transposed;
+            std::mem::swap(&mut turned.rows, &mut turned.cols);
+            turned.axes.swap(0, 1);
         }
         Self { reference: c.reference, suspect: c.suspect, reference_weight, suspect_weight, transposed: c.transposed, how, cosine: c.cosine }
     }
@@ -440,6 +470,14 @@ fn best_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) 
     path
 }
 
+/// Gives blocks that the path passed over their striking likeness: a suspect that was stacked from overlapping runs of blocks goes back.
+fn add_returns(path: &mut [Option<usize>], n_reference: usize, value: impl Fn(usize, usize) -> Option<f64>) {
+    for (col, row) in path.iter_mut().enumerate().filter(|(_, row)| row.is_none()) {
+        let best = (0..n_reference).filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        *row = best.filter(|(_, value)| *value >= STRIKING).map(|(row, _)| row);
+    }
+}
+
 fn diagonal_is_as_good(path: &[Option<usize>], value: impl Fn(usize, usize) -> Option<f64>) -> bool {
     path.iter().enumerate().all(|(col, row)| match row {
         None => true,
@@ -512,6 +550,11 @@ mod tests {
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.9, 0.9]]), [Some(0), Some(1), Some(1)]);
         // The suspect's second block is new.
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.0, 0.9]]), [Some(0), None, Some(1)]);
+        // The suspect has both blocks twice, one run after the other.
+        let stacked: [&[f64]; 2] = [&[0.9, 0.0, 0.9, 0.0], &[0.0, 0.9, 0.0, 0.9]];
+        let mut path = path_of(&stacked);
+        add_returns(&mut path, 2, |row, col| Some(stacked[row][col]));
+        assert_eq!(path, [Some(0), Some(1), Some(0), Some(1)]);
         // Strangers.
         assert_eq!(path_of(&[&[0.01, -0.02], &[0.0, 0.03]]), [None, None]);
     }

@@ -13,8 +13,6 @@ pub(crate) const MAX_UNITS: usize = 1024;
 const MAX_WIDTH: usize = 1024;
 /// Entries of a head: all its rows, so fewer columns.
 const MAX_HEAD_WIDTH: usize = 16 * 1024;
-/// Matrices of the residual stream that are added up, tables of tokens first.
-const MAX_RESIDUAL_MATRICES: usize = 6;
 
 /// One axis of a pair of weights that runs over the units of a space.
 #[derive(Debug, Clone)]
@@ -57,16 +55,17 @@ pub(crate) fn shared_spaces(reference: &Side<'_>, suspect: &Side<'_>, layers: &B
             if !mine.space.is_exchangeable() || mine.unit != theirs.unit || opposite.space == mine.space || !lengths_agree || weight.cols < 2 {
                 continue;
             }
+            // A matrix between two exchangeable spaces would enter the sums of both, and their p-values would not be independent: it serves
+            // the inner one. Given the order of the residual coordinates the inner spaces are independent of each other.
+            if matches!(mine.space, Space::Residual(_)) && opposite.space.is_exchangeable() {
+                continue;
+            }
             if std::mem::discriminant(&mine.space) == std::mem::discriminant(&theirs.space) {
                 spaces.entry(mine.space).or_default().push(SharedAxis { reference: other.clone(), suspect: weight.clone(), axis, unit: mine.unit });
             }
         }
     }
-    for (space, axes) in &mut spaces {
-        if matches!(space, Space::Residual(_)) {
-            axes.sort_by_key(|a| a.suspect.axes[1 - a.axis].space != Space::Vocabulary);
-            axes.truncate(MAX_RESIDUAL_MATRICES);
-        }
+    for axes in spaces.values_mut() {
         let units = axes.first().map_or(0, SharedAxis::units);
         axes.retain(|a| a.units() == units);
     }

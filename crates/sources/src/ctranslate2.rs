@@ -34,6 +34,7 @@ pub fn parse(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
         // An end of the file before anything was read leaves nothing to compare.
         Err(error) if fields.ended && !parsed.tensors.is_empty() => {
             let n_read = parsed.tensors.len();
+            parsed.is_truncated = true;
             parsed.warnings.push(format!("the file is truncated after {n_read} of {n_variables} variables: {error}"));
         }
         end => end?,
@@ -196,7 +197,7 @@ const CONVENTIONAL_SCALE: f32 = 1000.0;
 
 /// Moves `<name>_scale` into the tensor it belongs to, and leaves out integers whose values cannot be told.
 fn attach_scales(source: &dyn ReadAt, parsed: &mut Parsed) -> Result<(), FormatError> {
-    let truncated = !parsed.warnings.is_empty();
+    let truncated = parsed.is_truncated;
     let places: BTreeMap<String, usize> = parsed.tensors.iter().enumerate().map(|(i, tensor)| (tensor.name.clone(), i)).collect();
     let mut left_out = BTreeSet::new();
     let mut scale_bytes = 0;

@@ -1,7 +1,7 @@
 //! Digests: of files, so that both parties know which bytes were read, and of tensors, so that a number unfolds to values.
 
 use crate::bytes::ReadAt;
-use crate::tensor::TensorInfo;
+use crate::tensor::{Storage, TensorInfo};
 use crate::{Encoding, Model, SourceError, TensorSource};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -10,9 +10,9 @@ use std::path::PathBuf;
 /// What a checkpoint consisted of when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custody {
-    /// Each file with its size and SHA-256.
+    /// Each file that was read, with its size and SHA-256: the weights, then config, tokenizer and card.
     pub files: Vec<FileDigest>,
-    /// SHA-256 of the only file; for several, of the lines `sha256  name` in order, as `sha256sum` prints them.
+    /// SHA-256 of the only weight file; for several, of the lines `sha256  name` in order, as `sha256sum` prints them.
     pub sha256: String,
     /// BLAKE3 of each tensor's values, in the order of [`TensorSource::tensors`].
     pub tensors: Vec<String>,
@@ -36,6 +36,7 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
     let files: Vec<FileDigest> = model
         .files()
         .par_iter()
+        .chain(model.beside())
         .map(|file| {
             let mut hash = Sha256::new();
             let mut buffer = vec![0u8; 1 << 20];
@@ -60,7 +61,7 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
         .collect::<Result<_, SourceError>>()?;
     let mut lines: Vec<String> = tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
     lines.sort();
-    let sha256 = match files.as_slice() {
+    let sha256 = match &files[..model.files().len()] {
         [only] => only.sha256.clone(),
         several => sha256_of(several.iter().map(|f| format!("{}  {}\n", f.sha256, f.path.file_name().unwrap_or_default().to_string_lossy()))),
     };
@@ -70,10 +71,13 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
 /// Bytes that [`custody`] will report through `advance`.
 pub fn custody_bytes(model: &Model) -> u64 {
     let tensors: u64 = model.tensors().iter().filter_map(|t| t.stored_bytes().ok()).sum();
-    tensors + model.files().iter().map(ReadAt::size).sum::<u64>()
+    tensors + model.files().iter().chain(model.beside()).map(ReadAt::size).sum::<u64>()
 }
 
+/// Values read at once.
 const CHUNK_VALUES: usize = 256 * 1024;
+/// The same for storage that every read walks from its start: small chunks would walk it thousands of times.
+const CHUNK_VALUES_WALKED: usize = 16 << 20;
 
 /// BLAKE3 of a tensor's axes (u64, little-endian), then of its values widened to f32; forms wider than f32 are digested as stored,
 /// after their name, so that no two different tensors share a digest by rounding.
@@ -105,7 +109,9 @@ fn tensor_digest(model: &Model, index: usize) -> Result<String, SourceError> {
 
 fn digest_values(model: &Model, index: usize, mut hash: blake3::Hasher) -> Result<String, SourceError> {
     let tensor = &model.tensors()[index];
-    let rows_at_once = (CHUNK_VALUES / tensor.row_elements().max(1)).max(1);
+    let is_walked = matches!(tensor.storage, Storage::Deflated { .. } | Storage::Varints(_) | Storage::Strided { .. } | Storage::ColumnMajor(_));
+    let chunk = if is_walked { CHUNK_VALUES_WALKED } else { CHUNK_VALUES };
+    let rows_at_once = (chunk / tensor.row_elements().max(1)).max(1);
     let (mut values, mut bytes) = (Vec::new(), Vec::new());
     for start in (0..tensor.rows()).step_by(rows_at_once) {
         model.read_f32(index, start..(start + rows_at_once).min(tensor.rows()), &mut values)?;

@@ -172,6 +172,8 @@ pub struct Parsed {
     pub external_files: Vec<String>,
     /// What was left out and why: a truncated last tensor, say.
     pub warnings: Vec<String>,
+    /// Whether the file ends before its last tensors do: what is missing then says nothing about the model.
+    pub is_truncated: bool,
 }
 
 /// Checks what every format must keep: unique names, bounded shapes, bytes inside their files, storage that fits the shape.

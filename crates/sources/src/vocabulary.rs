@@ -49,7 +49,26 @@ impl Vocabulary {
                 return Ok(Some(Self { tokens: tokens.iter().map(|t| Some(decode(t, scheme))).collect(), origin: name.into(), ..Self::default() }));
             }
         }
+        let path = folder.join("vocab.json");
+        if let Some(json) = read_json(&path)? {
+            let merges = folder.join("merges.txt");
+            let merges = if merges.is_file() { read_bytes(&merges)? } else { Vec::new() };
+            return Self::from_vocab_json(&json, &String::from_utf8_lossy(&merges)).map(Some).map_err(|e| e.at(&path));
+        }
         Ok(None)
+    }
+
+    /// GPT-2's pair of files: ids by token, and one merge a line after a line with the version.
+    fn from_vocab_json(json: &Value, merges: &str) -> Result<Self, FormatError> {
+        let entries = json.as_object().ok_or_else(|| FormatError::new("vocabulary", "another type", "a map of tokens"))?;
+        let mut vocabulary = Self { origin: "vocab.json".into(), ..Self::default() };
+        // Wav2vec and other character models use the same file name without stand-ins for bytes.
+        let scheme = if merges.is_empty() { Scheme::SentencePiece } else { Scheme::ByteLevel };
+        for (token, id) in entries {
+            vocabulary.set(id.as_u64(), decode(token, scheme))?;
+        }
+        vocabulary.merges = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).map(str::to_owned).collect();
+        Ok(vocabulary)
     }
 
     /// From GGUF metadata.
@@ -194,6 +213,15 @@ mod tests {
         let vocabulary = Vocabulary::from_tokenizer_json(&json).unwrap();
         assert_eq!(vocabulary.tokens, [Some(b"a".to_vec()), Some(b" a".to_vec()), Some(b"<s>".to_vec())]);
         assert_eq!((vocabulary.merges, vocabulary.special), (vec!["Ġ a".to_owned()], vec![2]));
+    }
+
+    #[test]
+    fn the_pair_of_files_gives_what_tokenizer_json_gives() {
+        let pair = Vocabulary::from_vocab_json(&serde_json::json!({"a": 0, "Ġa": 1}), "#version: 0.2\nĠ a\n").unwrap();
+        let json = serde_json::json!({"decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {"a": 0, "Ġa": 1}, "merges": ["Ġ a"]}});
+        let one = Vocabulary::from_tokenizer_json(&json).unwrap();
+        assert_eq!((pair.tokens, pair.merges), (one.tokens, one.merges));
+        assert!(Vocabulary::from_vocab_json(&serde_json::json!(["a"]), "").is_err());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Correspondence, Outcome, Side};
+use evidence::{Card, Correspondence, NullBasis, Outcome, Side};
 use stats::{NullDistribution, PValue};
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
 const LOG10_ALPHA: f64 = -6.0;
+/// Between this and [`LOG10_ALPHA`] independence is not supported either.
+const LOG10_SUGGESTIVE: f64 = -3.0;
 /// A comparable part with fewer rows than this cannot decide anything: 1/k! for k = 10 is 3e-7.
 const MIN_UNITS: usize = 10;
 /// Bit-identical tensors conclude by themselves from this many elements on.
@@ -88,6 +90,10 @@ pub fn derivation(
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
         inconclusive(fill(&words.beyond_chance_but_small, &[("p", &p)])?, &helps.beyond_chance_but_small)?
+    } else if shared > 0 {
+        inconclusive(words.alike_but_untested.clone(), &helps.alike_but_untested)?
+    } else if let Some(s) = strongest.as_ref().filter(|s| s.p_value.log10() <= LOG10_SUGGESTIVE - (tests.max(1) as f64).log10()) {
+        inconclusive(fill(&words.suggestive, &[("p", &probability(&s.p_value))])?, &helps.suggestive)?
     } else if correspondence.pairs.iter().all(|p| p.suspect_weight.cols == 1) {
         (Conclusion::SupportsIndependence, wording.derivation.supports_independence_shapes.clone(), None)
     } else if comparable_units < MIN_UNITS {
@@ -108,20 +114,25 @@ pub fn derivation(
         }
         relation.dedup();
     }
-    let limits = limits(suspect, correspondence, conclusion, wording)?;
+    let limits = limits(suspect, correspondence, conclusion, strongest.is_some(), wording)?;
     Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
 }
 
-/// The smallest p-value that holds without an approximation.
+/// The smallest p-value that holds without an approximation. One that rests on the symmetry of training alone stands before one that
+/// also takes the values to come from a distribution, however small: its assumption is what an opposing expert would attack.
 fn strongest(outcomes: &[(&'static Card, Outcome)]) -> Option<StrongestP> {
-    outcomes
-        .iter()
-        .filter_map(|(card, outcome)| match outcome {
-            Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
-            Outcome::NotApplicable { .. } => None,
-        })
-        .filter(|s| s.p_value.is_rigorous())
-        .min_by(|a, b| a.p_value.log10().total_cmp(&b.p_value.log10()))
+    let rigorous = |basis: NullBasis| {
+        outcomes
+            .iter()
+            .filter(|(card, _)| card.null_basis == basis)
+            .filter_map(|(card, outcome)| match outcome {
+                Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
+                Outcome::NotApplicable { .. } => None,
+            })
+            .filter(|s| s.p_value.is_rigorous())
+            .min_by(|a, b| a.p_value.ln().total_cmp(&b.p_value.ln()))
+    };
+    rigorous(NullBasis::Symmetry).or_else(|| rigorous(NullBasis::Model))
 }
 
 fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording) -> Result<String, WordingError> {
@@ -129,7 +140,7 @@ fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording
     let Some(strongest) = strongest else { return Ok(words.untested.clone()) };
     let p = probability(&strongest.p_value);
     let sentence = match strongest.p_value.from() {
-        _ if !beyond_chance => &words.unremarkable,
+        _ if !beyond_chance => return fill(&words.unremarkable, &[("p", &p_in_brackets(&strongest.p_value))]),
         NullDistribution::Exact => &words.exact,
         NullDistribution::Permutation { .. } => &words.permutation,
         NullDistribution::Asymptotic { .. } => &words.asymptotic,
@@ -138,10 +149,26 @@ fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording
     fill(sentence, &[("p", &p)])
 }
 
-/// `0.034`, or `10^-4229` where decimals would not be read.
+/// `0.04`, or `10^-4229` where decimals would not be read; rounded up.
 fn probability(p: &PValue) -> String {
     let log10 = p.log10();
-    if log10 > -4.0 { format!("{:.2}", 10f64.powf(log10)).replace("0.00", "0.001") } else { format!("10^{:.0}", log10.ceil()) }
+    if log10 <= -3.0 {
+        return format!("10^{:.0}", log10.ceil());
+    }
+    let (scale, decimals) = if log10 < -1.0 { (1000.0, 3) } else { (100.0, 2) };
+    // The subtraction keeps the binary tail of 0.36 from making it 0.37.
+    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).min(1.0);
+    if up == 1.0 { "1".into() } else { format!("{up:.decimals$}") }
+}
+
+/// With the relation that its kind allows: `p = 1`, `p ≤ 0.37`, `p ≈ 0.37`.
+fn p_in_brackets(p: &PValue) -> String {
+    let value = probability(p);
+    match p.from() {
+        NullDistribution::Asymptotic { .. } => format!("p ≈ {value}"),
+        NullDistribution::Bound { .. } if value != "1" => format!("p ≤ {value}"),
+        _ => format!("p = {value}"),
+    }
 }
 
 /// A share as a person reads it: never `100 %` for less than all.
@@ -155,7 +182,7 @@ fn share(fraction: f64) -> String {
     }
 }
 
-fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, wording: &Wording) -> Result<Vec<String>, WordingError> {
+fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, tested: bool, wording: &Wording) -> Result<Vec<String>, WordingError> {
     let words = &wording.limits;
     let mut limits = Vec::new();
     match conclusion {
@@ -163,7 +190,10 @@ fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Concl
         Conclusion::SupportsIndependence => limits.push(words.disguise.clone()),
         Conclusion::Inconclusive => limits.extend([words.shared_initialisation.clone(), words.disguise.clone()]),
     }
-    limits.push(words.distillation.clone());
+    if tested {
+        limits.push(words.p_value.clone());
+    }
+    limits.extend([words.distillation.clone(), words.persons.clone()]);
     let trained = suspect.trained_elements();
     let constants: u64 = suspect.constants.iter().map(|c| c.elements as u64).sum();
     if constants > 0 {
@@ -190,8 +220,10 @@ mod tests {
 
     #[test]
     fn probabilities_are_rounded_towards_caution() {
-        let p = |log10: f64| probability(&PValue::bound(log10 * std::f64::consts::LN_10, "test"));
+        let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
-        assert_eq!(p(-0.3), "0.50");
+        assert_eq!([p(-0.3), p(-0.44), p(-1.5), p(0.0), p(-3.2)], ["0.51", "0.37", "0.032", "1", "10^-3"]);
+        assert_eq!(p_in_brackets(&PValue::bound(-1.0, "test")), "p ≤ 0.37");
+        assert_eq!(p_in_brackets(&PValue::bound(0.0, "test")), "p = 1");
     }
 }

@@ -44,10 +44,13 @@ pub fn parse(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
     for tensor in places {
         match missing(&tensor, source.size()) {
             None => parsed.tensors.push(tensor),
-            Some((found, expected)) => parsed.warnings.push(format!(
-                "tensor `{}` is left out: found {found} bytes of its data before the end of the file, expected {expected} bytes",
-                tensor.name.escape_debug()
-            )),
+            Some((found, expected)) => {
+                parsed.is_truncated = true;
+                parsed.warnings.push(format!(
+                    "tensor `{}` is left out: found {found} bytes of its data before the end of the file, expected {expected} bytes",
+                    tensor.name.escape_debug()
+                ));
+            }
         }
     }
     tensor::validate(&parsed, &[source.size()])?;

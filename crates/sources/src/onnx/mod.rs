@@ -38,7 +38,7 @@ pub fn parse(source: &dyn ReadAt) -> Result<Parsed, FormatError> {
     recurrent::rearrange(&mut model);
     name_apart(&mut model);
     let tensors = model.tensors.into_iter().filter(|stored| stored.fate == Fate::Kept).map(|stored| stored.info).collect();
-    let parsed = Parsed { tensors, metadata, external_files, warnings: model.warnings };
+    let parsed = Parsed { tensors, metadata, external_files, warnings: model.warnings, ..Parsed::default() };
     validate(&parsed, &sizes_needed(&parsed, source.size()))?;
     Ok(parsed)
 }

@@ -1,6 +1,6 @@
 //! `tokenizer.overlap`: how much two vocabularies share. Context, never a conclusion.
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use sources::vocabulary::Vocabulary;
 use std::collections::BTreeSet;
@@ -30,6 +30,7 @@ card! {
         id: "tokenizer.overlap",
         question: Question::Derivation,
         null: "no null hypothesis: context for the other methods",
+        null_basis: NullBasis::None,
         statistic: Quantity { symbol: "J", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
         access: &[Access::Tokenizer],
         reference: "none needed",

@@ -1,6 +1,6 @@
 //! `weights.haar-bound`: the best signed permutation between two embedding tables, bounded under Haar measure.
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::same_rows;
 use crate::side::Side;
@@ -36,6 +36,7 @@ card! {
         id: "weights.haar-bound",
         question: Question::Derivation,
         null: "independent initialisation with embedding directions uniform under Haar measure",
+        null_basis: NullBasis::Model,
         statistic: Quantity { symbol: "tr", unit: "1", range: (0.0, 2048.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "arXiv:2508.06309",

@@ -1,6 +1,6 @@
 //! `weights.matrix-match`: matrices paired by content, without family, names or orientation.
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ card! {
     /// # Null distribution
     /// A bound. For each pair the alignment of rows, of columns and, where one side is a multiple of the other, of both together are tested
     /// (exact coincidences or Chatterjee's bound, times 2; 9,999 joint permutations), and the *largest* p-value is kept: valid if any one
-    /// of the axes is exchangeable. The smallest over the pairs counts, times the number of all candidate pairs.
+    /// of the axes is exchangeable. The smallest over the pairs counts, times the number of all candidate pairs and their two orientations.
     /// # Assumptions
     /// One axis of each matrix is exchangeable, which nobody has to name.
     /// # Survives
@@ -38,6 +38,7 @@ card! {
         id: "weights.matrix-match",
         question: Question::Derivation,
         null: "the two models were initialised independently, so one axis of every matrix is in random order",
+        null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean correlation", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "own; Chatterjee 2007; Mantel 1967",
@@ -79,13 +80,14 @@ impl Method for MatrixMatch {
         pairs.sort_by(|a, b| b.sampled.total_cmp(&a.sampled).then(a.suspect.cmp(&b.suspect)));
         let tested: Vec<(&Pair, Option<PValue>)> =
             pairs.par_iter().take(MAX_TESTED).map(|pair| Ok((*pair, alignment_p(case, pair)?))).collect::<Result<_, MethodError>>()?;
-        let candidates = case.correspondence.candidates.max(pairs.len() as u64) as f64;
+        // Each candidate could have been taken in either orientation.
+        let candidates = 2.0 * case.correspondence.candidates.max(pairs.len() as u64) as f64;
         let smallest = tested.iter().filter_map(|(_, p)| *p).min_by(|a, b| a.ln().total_cmp(&b.ln()));
         let p = smallest.map(|p| PValue::new(p.ln() + candidates.ln(), NullDistribution::Bound { of: "largest over axes, Bonferroni over all candidate pairs" }));
 
         let mut parts = vec![Explanation::leaf("lowest best correlation", lowest, "1", format!("over {} paired matrices", pairs.len()))];
         parts.extend(runner_up.map(|r| Explanation::leaf("highest runner-up", r, "1", "sampled cosine of a suspect matrix with its second-best counterpart")));
-        parts.push(Explanation::leaf("candidate pairs", candidates, "pairs", "of a compatible shape, by which the smallest p-value was multiplied"));
+        parts.push(Explanation::leaf("candidate pairs", candidates, "pairs", "of a compatible shape and an orientation, by which the smallest p-value was multiplied"));
         parts.extend(tested.iter().map(|(pair, p)| Explanation {
             label: case.suspect.weights[pair.suspect].label(),
             value: Some(pair.correlation()),
@@ -143,9 +145,9 @@ fn axis_p(a: &[f32], b: &[f32], units: usize, width: usize) -> Option<PValue> {
 fn joint_p(case: &Case<'_>, pair: &Pair) -> Result<Option<PValue>, MethodError> {
     let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
     let (long, short) = (rows.max(cols), rows.min(cols));
-    // Declared axes settle the question: they differ, or index no common units.
-    let [row_axis, col_axis] = pair.suspect_weight.axes;
-    let declared = pair.suspect_weight.slot.is_some() && row_axis.space != col_axis.space;
+    // Axes that either family declares settle the question for both: they differ, or index no common units.
+    let declares = |weight: &sources::Weight| weight.slot.is_some() && weight.axes[0].space != weight.axes[1].space;
+    let declared = declares(&pair.reference_weight) || declares(&pair.suspect_weight);
     if declared || !long.is_multiple_of(short) || long / short > 4 {
         return Ok(None);
     }

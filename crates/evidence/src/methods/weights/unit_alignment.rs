@@ -1,6 +1,6 @@
 //! `weights.unit-alignment`: do units, heads and residual coordinates line up by index?
 
-use crate::card::{Access, Card, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};
 use rayon::prelude::*;
@@ -27,7 +27,8 @@ card! {
     /// suggest, the latter times the number of possible paths as well. The normal approximation is shown and concludes nothing.
     /// # Assumptions
     /// The spaces are those that the family file declares: hidden units; heads, not under ALiBi or a shared relative bias; residual coordinates,
-    /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out.
+    /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out, and a matrix between the residual
+    /// stream and an inner space serves the inner space alone: otherwise the two sums would be one number and not independent.
     /// # Survives
     /// Fine-tuning, long continued pretraining, adapters, pruning, quantisation, merging, another vocabulary; dropped blocks in part.
     /// # Fails when
@@ -40,6 +41,7 @@ card! {
         id: "weights.unit-alignment",
         question: Question::Derivation,
         null: "the two models were initialised independently; everything else may be shared",
+        null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean cosine", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
         reference: "Hoeffding 1951; Chatterjee 2007, Prop. 1.1; arXiv:2502.12292",
