@@ -81,7 +81,8 @@ fn the_bytes_announced_are_the_bytes_reported() {
         let done = std::sync::atomic::AtomicU64::new(0);
         custody(&model, &|n| {
             done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
-        }).unwrap();
+        })
+        .unwrap();
         assert_eq!(done.into_inner(), sources::digest::custody_bytes(&model), "{container}");
     }
 }

@@ -24,8 +24,15 @@ fn each_container_against_each_is_derived_and_identical_or_quantised() {
             let verdict = &json["verdicts"][0];
             let same = reference == suspect || !(is_quantised(reference) || is_quantised(suspect));
             let expected = serde_json::json!([if same { "identical" } else { "quantized" }]);
-            let is_right = verdict["conclusion"] == "supports-derivation" && verdict["relation"] == expected && verdict["scope"]["sharedFraction"] == 1.0;
-            (!is_right).then(|| format!("{reference} against {suspect}: {} {} {}", verdict["conclusion"], verdict["relation"], verdict["scope"]["sharedFraction"]))
+            let is_right = verdict["conclusion"] == "supports-derivation"
+                && verdict["relation"] == expected
+                && verdict["scope"]["sharedFraction"] == 1.0;
+            (!is_right).then(|| {
+                format!(
+                    "{reference} against {suspect}: {} {} {}",
+                    verdict["conclusion"], verdict["relation"], verdict["scope"]["sharedFraction"]
+                )
+            })
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -51,8 +51,20 @@ fn verdicts_use_the_words_of_the_contract() {
         is_one_of(&verdict["conclusion"], &["supports-derivation", "supports-independence", "inconclusive"]);
         has_keys(&verdict["scope"], &["sharedFraction", "roles"]);
         let words = [
-            "identical", "quantized", "finetune", "adapter", "merge", "pruned", "distilled", "layers-changed", "vocabulary-changed", "upcycled",
-            "permuted", "rotated", "rescaled", "partial",
+            "identical",
+            "quantized",
+            "finetune",
+            "adapter",
+            "merge",
+            "pruned",
+            "distilled",
+            "layers-changed",
+            "vocabulary-changed",
+            "upcycled",
+            "permuted",
+            "rotated",
+            "rescaled",
+            "partial",
         ];
         verdict["relation"].as_array().unwrap().iter().for_each(|word| is_one_of(word, &words));
         has_keys(&verdict["pValue"], &["log10", "null", "method"]);
@@ -71,10 +83,7 @@ fn verdicts_use_the_words_of_the_contract() {
 fn findings_say_what_was_observed_or_why_nothing_was() {
     let report = report(INDEPENDENT);
     for finding in report["findings"].as_array().unwrap() {
-        has_keys(
-            finding,
-            &["method", "question", "outcome", "statistic", "log10P", "nullDistribution", "n", "why", "controls", "parts"],
-        );
+        has_keys(finding, &["method", "question", "outcome", "statistic", "log10P", "nullDistribution", "n", "why", "controls", "parts"]);
         is_one_of(&finding["outcome"], &["observed", "notApplicable", "failed"]);
         match finding["outcome"].as_str() {
             Some("observed") => assert!(finding["statistic"].is_number() && finding["n"].is_number(), "{finding}"),
@@ -102,8 +111,22 @@ fn inspect_keeps_its_keys() {
     let json = filiation(&["inspect", "--quiet", "--format", "json", BASE]).json();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     let expected = [
-        "claims", "constantsLeftOut", "encodings", "family", "files", "format", "isAdapter", "nParameters", "nTrained", "path", "schema", "sha256",
-        "tensorRoot", "tensors", "vocabulary", "warnings",
+        "claims",
+        "constantsLeftOut",
+        "encodings",
+        "family",
+        "files",
+        "format",
+        "isAdapter",
+        "nParameters",
+        "nTrained",
+        "path",
+        "schema",
+        "sha256",
+        "tensorRoot",
+        "tensors",
+        "vocabulary",
+        "warnings",
     ];
     assert_eq!(keys, expected);
     assert_eq!(json["schema"], "urn:filiation:inspect:v1");

@@ -7,7 +7,20 @@ use insta::assert_snapshot;
 fn inspect_fits_a_terminal() {
     let run = filiation(&["inspect", BASE]);
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
-    assert_snapshot!(run, @"");
+    assert_snapshot!(run, @r"
+    exit code 0
+    --- stdout
+    path          testdata/models/base
+    container     safetensors
+    family        llama, 4 blocks
+    tensors       39, 602,976 elements: BF16 100.0 %
+    parameters    602,976 in numeric weights, 602,976 trained
+    tokenizer     1,024 tokens, 766 merges, from tokenizer.json
+    sha256        047bf943aa380877b648fc5723cdb92193abfe3289a0762cacbee09e3d37b381
+    tensor root   5accfd23db6b28537414790d52a1c54ccecd8d59449f782a6a18b5c20cb13659
+    --- stderr
+    digests, 2.36 MiB
+    ");
 }
 
 #[test]
@@ -23,7 +36,11 @@ fn inspect_says_what_a_card_claims_and_steers_no_terminal() {
     std::fs::copy(crate::root().join(BASE).join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
     std::fs::write(folder.path().join("README.md"), "---\nbase_model: org/\u{1b}[2Jbase\nlicense: mit\n---\n").unwrap();
     let run = filiation(&["inspect", "--quiet", folder.path().to_str().unwrap()]);
-    assert!(run.stdout.contains("claims        org/\u{fffd}[2Jbase (README.md `base_model`)\nclaims        mit (README.md `license`)\n"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("claims        org/\u{fffd}[2Jbase (README.md `base_model`)\nclaims        mit (README.md `license`)\n"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

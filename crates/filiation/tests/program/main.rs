@@ -41,7 +41,16 @@ fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_filiation"));
     command.current_dir(root()).args(args);
     // Nothing of the machine's own settings reaches a test.
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "RAYON_NUM_THREADS"] {
+    for name in [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "XDG_CACHE_HOME",
+        "RAYON_NUM_THREADS",
+    ] {
         command.env_remove(name);
     }
     command.env("HOME", "/nonexistent");
