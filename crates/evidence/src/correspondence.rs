@@ -8,8 +8,9 @@ use crate::sample::{self, Sample};
 use crate::side::Side;
 use rayon::prelude::*;
 use sources::{Role, Rows, Slot, Space, Weight};
+use stats::assignment::maximum_weight_assignment;
 use stats::moments::PairedMoments;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a pair came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +141,8 @@ pub struct Correspondence {
 }
 
 struct Candidate {
+    /// Candidates of one class have one shape, up to orientation.
+    class: usize,
     reference: usize,
     suspect: usize,
     cosine: f64,
@@ -157,8 +160,8 @@ impl Correspondence {
         let mut proposals = pair_up(reference, suspect, &candidates, &found.layers, reference_samples.iter().map(Sample::len).max().unwrap_or(1));
         propose_subsets(reference, suspect, seed, &mut proposals)?;
 
-        let comparable: std::collections::BTreeSet<usize> = candidates.iter().map(|c| c.suspect).collect();
-        let paired: std::collections::BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
+        let comparable: BTreeSet<usize> = candidates.iter().map(|c| c.suspect).collect();
+        let paired: BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
         for index in (0..suspect.weights.len()).filter(|index| !paired.contains(index)) {
             if comparable.contains(&index) { found.unmatched.push(index) } else { found.incomparable.push(index) }
         }
@@ -209,11 +212,12 @@ impl Correspondence {
         for &(stack, n_suspect) in &suspect_binding.layers {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let path = best_path(n_reference, n_suspect, value);
+            let mut path = best_path(n_reference, n_suspect, value);
+            add_returns(&mut path, n_reference, value);
             let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
-            // The blocks that a truncated file lacks were not taken away by anybody.
-            let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
-            self.layers_changed |= !diagonal || (n_reference != n_suspect && is_whole);
+            // The blocks that a truncated file, or a file with a part of the tensors, lacks were not taken away by anybody.
+            let has_moved = path.iter().enumerate().any(|(col, row)| row.is_some_and(|row| row != col));
+            self.layers_changed |= if is_whole(reference) && is_whole(suspect) { !diagonal || n_reference != n_suspect } else { !diagonal && has_moved };
             let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
             extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
             for col in 0..n_suspect {
@@ -232,6 +236,15 @@ impl Correspondence {
     pub fn shared_elements(&self) -> u64 {
         self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
     }
+}
+
+/// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.
+fn is_whole(side: &Side<'_>) -> bool {
+    let Some(binding) = &side.model.binding else { return false };
+    let blocks: BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
+    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
+    !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }
 
 fn same_role(a: Slot, b: Slot) -> bool {
@@ -253,7 +266,7 @@ fn compare_classes(reference: &Side<'_>, suspect: &Side<'_>, reference_samples: 
         classes.entry(shape(weight)).or_default().1.push(index);
     }
     let mut candidates = Vec::new();
-    for (rows, cols) in classes.into_values() {
+    for (class, (rows, cols)) in classes.into_values().enumerate() {
         let by_role_only = rows.len() * cols.len() > MAX_CLASS_PAIRS;
         let originals: Vec<Vec<f32>> = rows.iter().map(|&row| reference_samples[row].oriented(false)).collect();
         let of_suspect: Vec<Vec<Candidate>> = cols
@@ -277,7 +290,7 @@ fn compare_classes(reference: &Side<'_>, suspect: &Side<'_>, reference_samples: 
                         (None, Some(down)) => (down, true),
                         (None, None) => continue,
                     };
-                    found.push(Candidate { reference: row, suspect: col, cosine, transposed });
+                    found.push(Candidate { class, reference: row, suspect: col, cosine, transposed });
                 }
                 found
             })
@@ -313,50 +326,82 @@ impl Proposal {
 }
 
 /// Roles first where the values do not contradict them, then content one-to-one, then the remaining roles.
-fn pair_up(reference: &Side<'_>, suspect: &Side<'_>, candidates: &[Candidate], layers: &BTreeMap<(sources::Stack, usize), usize>, sample_len: usize) -> Vec<Proposal> {
-    let is_role_pair = |c: &Candidate| match (reference.weights[c.reference].slot, suspect.weights[c.suspect].slot) {
+fn pair_up(
+    reference: &Side<'_>,
+    suspect: &Side<'_>,
+    candidates: &[Candidate],
+    layers: &BTreeMap<(sources::Stack, usize), usize>,
+    sample_len: usize,
+) -> Vec<Proposal> {
+    let is_role_pair = |c: &&Candidate| match (reference.weights[c.reference].slot, suspect.weights[c.suspect].slot) {
         (Some(r), Some(s)) => same_role(r, s) && r.layer == s.layer.and_then(|layer| layers.get(&(s.stack, layer)).copied()) && !c.transposed,
         _ => false,
     };
     let convincing = ROLE_IS_RIGHT.max(SAMPLE_SDS / (sample_len as f64).sqrt());
-    let mut used_rows = std::collections::BTreeSet::new();
-    let mut used_cols = std::collections::BTreeSet::new();
-    let mut proposals = Vec::new();
-    let mut take = |c: &Candidate, how: How, proposals: &mut Vec<Proposal>| {
-        // A duplicated block, or a table tied on one side only, shares its origin: a role and a striking likeness may use a weight again.
-        let reusable = how == How::Role || c.cosine >= STRIKING;
-        let free = !used_cols.contains(&c.suspect) && (reusable || !used_rows.contains(&c.reference));
-        if free {
-            used_rows.insert(c.reference);
-            used_cols.insert(c.suspect);
-            proposals.push(Proposal::new(reference, suspect, c, how));
-        }
-    };
-    for c in candidates.iter().filter(|c| is_role_pair(c) && c.cosine >= convincing) {
-        take(c, How::Role, &mut proposals);
-    }
-    let mut by_cosine: Vec<&Candidate> = candidates.iter().filter(|c| c.cosine >= convincing).collect();
-    by_cosine.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.suspect, a.reference).cmp(&(b.suspect, b.reference))));
-    for c in by_cosine {
-        take(c, How::Content, &mut proposals);
-    }
-    for c in candidates.iter().filter(|c| is_role_pair(c)) {
-        take(c, How::Role, &mut proposals);
-    }
+    let mut taken = Taken::default();
+    // A duplicated block shares its origin, so a role may use a weight of the reference again.
+    candidates.iter().filter(is_role_pair).filter(|c| c.cosine >= convincing).for_each(|c| taken.take(c, How::Role));
+    taken.assigned(candidates).into_iter().filter(|c| c.cosine >= convincing).for_each(|c| taken.take(c, How::Content));
+    // So may a striking likeness: a table that is tied on one side only, an expert made from a dense block.
+    let mut striking: Vec<&Candidate> = candidates.iter().filter(|c| c.cosine >= STRIKING).collect();
+    striking.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.suspect, a.reference).cmp(&(b.suspect, b.reference))));
+    striking.into_iter().for_each(|c| taken.take(c, How::Content));
+    candidates.iter().filter(is_role_pair).for_each(|c| taken.take(c, How::Role));
     // What is left resembles nothing; its best partner is compared in full all the same, so that the report can say how little they share.
-    let mut rest: Vec<&Candidate> = candidates.iter().collect();
-    rest.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.suspect, a.reference).cmp(&(b.suspect, b.reference))));
-    for c in rest {
-        take(c, How::Content, &mut proposals);
+    taken.assigned(candidates).into_iter().for_each(|c| taken.take(c, How::Content));
+    taken.pairs.into_iter().map(|(c, how)| Proposal::new(reference, suspect, c, how)).collect()
+}
+
+/// The pairs chosen so far.
+#[derive(Default)]
+struct Taken<'a> {
+    rows: BTreeSet<usize>,
+    cols: BTreeSet<usize>,
+    pairs: Vec<(&'a Candidate, How)>,
+}
+
+impl<'a> Taken<'a> {
+    /// Gives a suspect weight its partner, unless it has one.
+    fn take(&mut self, c: &'a Candidate, how: How) {
+        if self.cols.insert(c.suspect) {
+            self.rows.insert(c.reference);
+            self.pairs.push((c, how));
+        }
     }
-    proposals
+
+    /// The one-to-one pairing of what is free with the largest sum of cosines, class by class.
+    fn assigned(&self, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+        let mut classes: BTreeMap<usize, Vec<&Candidate>> = BTreeMap::new();
+        for c in candidates.iter().filter(|c| !self.rows.contains(&c.reference) && !self.cols.contains(&c.suspect)) {
+            classes.entry(c.class).or_default().push(c);
+        }
+        let mut chosen = Vec::new();
+        for class in classes.into_values() {
+            let rows = Vec::from_iter(class.iter().map(|c| c.reference).collect::<BTreeSet<_>>());
+            let cols = Vec::from_iter(class.iter().map(|c| c.suspect).collect::<BTreeSet<_>>());
+            // Cosines are shifted, so that any candidate beats a pair that is none.
+            let mut weights = vec![0.0f64; rows.len() * cols.len()];
+            let mut places: BTreeMap<(usize, usize), &Candidate> = BTreeMap::new();
+            for c in class {
+                if let (Ok(row), Ok(col)) = (rows.binary_search(&c.reference), cols.binary_search(&c.suspect)) {
+                    weights[row * cols.len() + col] = 2.0 + c.cosine;
+                    places.insert((row, col), c);
+                }
+            }
+            // Cosines are finite, so there is an assignment.
+            let Ok(assignment) = maximum_weight_assignment(&weights, rows.len(), cols.len()) else { continue };
+            chosen.extend(assignment.column_of_row.iter().enumerate().filter_map(|(row, col)| places.get(&(row, (*col)?)).copied()));
+        }
+        chosen.sort_by_key(|c| (c.suspect, c.reference));
+        chosen
+    }
 }
 
 /// Embedding tables of different lengths: by token strings where both tokenizers are known, else from the start.
 fn propose_subsets(reference: &Side<'_>, suspect: &Side<'_>, seed: u64, proposals: &mut Vec<Proposal>) -> Result<(), MethodError> {
-    let paired_rows: std::collections::BTreeSet<usize> = proposals.iter().filter(|p| p.cosine >= ROLE_IS_RIGHT).map(|p| p.reference).collect();
-    let weak: std::collections::BTreeSet<usize> = proposals.iter().filter(|p| p.cosine < ROLE_IS_RIGHT).map(|p| p.suspect).collect();
-    let paired: std::collections::BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
+    let paired_rows: BTreeSet<usize> = proposals.iter().filter(|p| p.cosine >= ROLE_IS_RIGHT).map(|p| p.reference).collect();
+    let weak: BTreeSet<usize> = proposals.iter().filter(|p| p.cosine < ROLE_IS_RIGHT).map(|p| p.suspect).collect();
+    let paired: BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
     let common = common_tokens(reference, suspect);
     for (index, weight) in suspect.weights.iter().enumerate() {
         if weight.cols < 8 || weight.rows < 64 || (paired.contains(&index) && !weak.contains(&index)) || weight.view.rows != Rows::All {
@@ -460,6 +505,14 @@ fn best_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) 
     path
 }
 
+/// Gives blocks that the path passed over their striking likeness: a suspect that was stacked from overlapping runs of blocks goes back.
+fn add_returns(path: &mut [Option<usize>], n_reference: usize, value: impl Fn(usize, usize) -> Option<f64>) {
+    for (col, row) in path.iter_mut().enumerate().filter(|(_, row)| row.is_none()) {
+        let best = (0..n_reference).filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        *row = best.filter(|(_, value)| *value >= STRIKING).map(|(row, _)| row);
+    }
+}
+
 fn diagonal_is_as_good(path: &[Option<usize>], value: impl Fn(usize, usize) -> Option<f64>) -> bool {
     path.iter().enumerate().all(|(col, row)| match row {
         None => true,
@@ -532,6 +585,11 @@ mod tests {
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.9, 0.9]]), [Some(0), Some(1), Some(1)]);
         // The suspect's second block is new.
         assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.0, 0.9]]), [Some(0), None, Some(1)]);
+        // The suspect has both blocks twice, one run after the other.
+        let stacked: [&[f64]; 2] = [&[0.9, 0.0, 0.9, 0.0], &[0.0, 0.9, 0.0, 0.9]];
+        let mut path = path_of(&stacked);
+        add_returns(&mut path, 2, |row, col| Some(stacked[row][col]));
+        assert_eq!(path, [Some(0), Some(1), Some(0), Some(1)]);
         // Strangers.
         assert_eq!(path_of(&[&[0.01, -0.02], &[0.0, 0.03]]), [None, None]);
     }

@@ -13,5 +13,6 @@ mod side;
 pub use card::{Access, Card, HEADINGS, NullBasis, Quantity, Question, Tail};
 pub use correspondence::{BlockMatrix, Correspondence, How, Pair};
 pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+pub use pair_pass::moments;
 pub use registry::METHODS;
 pub use side::{ConstantWeight, Side};

@@ -12,7 +12,7 @@ const TASK_ELEMENTS: usize = 1 << 20;
 const RAW_BYTES: usize = 128 * 1024;
 
 /// Compares two weights of one shape element by element. The partial sums are merged in order, so the number of threads changes no bit.
-pub(crate) fn moments(
+pub fn moments(
     reference: &dyn TensorSource,
     reference_weight: &Weight,
     suspect: &dyn TensorSource,

@@ -34,6 +34,7 @@ pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
     let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
     custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
     custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
+    let pairs = case.correspondence.pairs.iter().map(|pair| (case.suspect.weights[pair.suspect].label(), pair)).collect();
     Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
@@ -44,7 +45,7 @@ pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
             seed: case.args.seed,
         },
         verdicts: vec![verdict(case)?],
-        findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, i, card, outcome)).collect(),
+        findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
         pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
         matches: case.correspondence.pairs.iter().map(|pair| tensor_match(case, pair)).collect(),
@@ -119,6 +120,14 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
                 .collect(),
         },
         relation: verdict.relation.iter().map(|name| relation(name)).collect::<Result<_, _>>()?,
+        relation_words: case
+            .outcomes
+            .iter()
+            .filter_map(|(_, outcome)| observed(outcome))
+            .flat_map(|o| &o.relations)
+            .filter(|relation| verdict.relation.contains(&relation.name))
+            .map(|relation| (relation.name.to_owned(), relation.words.clone()))
+            .collect(),
         p_value: verdict.strongest.as_ref().map(|s| {
             let (null, null_detail) = null_of(s.p_value);
             data::PValue { log10: s.p_value.log10(), null, method: s.method.into(), null_detail }
@@ -145,7 +154,7 @@ fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
     }
 }
 
-fn finding(case: &Examined<'_>, index: usize, card: &Card, outcome: &Outcome) -> data::Finding {
+fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &Card, outcome: &Outcome) -> data::Finding {
     let controls = case
         .controls
         .iter()
@@ -169,7 +178,7 @@ fn finding(case: &Examined<'_>, index: usize, card: &Card, outcome: &Outcome) ->
             finding.null_detail = null.and_then(|(_, detail)| detail);
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
-            finding.parts = o.explanation.parts.iter().map(explanation).collect();
+            finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
                 label: r.name.into(),
                 words: r.words.clone(),
@@ -197,13 +206,28 @@ fn question(question: Question) -> data::Question {
     }
 }
 
-fn explanation(e: &Explanation) -> data::Explanation {
+/// Pairs by the label of the suspect's weight, as methods name their parts.
+type PairsByLabel<'a> = BTreeMap<String, &'a Pair>;
+
+/// A number of a method with its parts; where it is about one tensor, down to the digests of the two sides.
+fn explanation(case: &Examined<'_>, pairs: &PairsByLabel<'_>, e: &Explanation) -> data::Explanation {
+    let mut parts: Vec<data::Explanation> = e.parts.iter().map(|part| explanation(case, pairs, part)).collect();
+    if let Some(pair) = pairs.get(&e.label) {
+        let leaf = |side: &str, custody: &Custody, weight: &sources::Weight| data::Explanation {
+            label: side.into(),
+            words: format!("`{}`", weight.name),
+            digest: custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}")),
+            ..data::Explanation::default()
+        };
+        parts.push(leaf("suspect", case.suspect_custody, &case.suspect.weights[pair.suspect]));
+        parts.push(leaf("reference", case.reference_custody, &case.reference.weights[pair.reference]));
+    }
     data::Explanation {
         label: e.label.clone(),
         value: e.value,
         unit: e.unit.into(),
         words: e.words.clone(),
-        parts: e.parts.iter().map(explanation).collect(),
+        parts,
         ..data::Explanation::default()
     }
 }
@@ -235,20 +259,27 @@ fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
         return None;
     }
     let width = blocks.cols.len();
-    let column = |col: usize| {
-        let mut values: Vec<f64> = (0..blocks.rows.len()).filter_map(|row| blocks.values[row * width + col]).collect();
+    let rows: Vec<Vec<Option<f64>>> = blocks.values.chunks(width).map(<[Option<f64>]>::to_vec).collect();
+    let ranked = |row: &Vec<Option<f64>>, rank: usize| {
+        let mut values: Vec<f64> = row.iter().flatten().copied().collect();
         values.sort_by(|a, b| b.total_cmp(a));
-        values
+        values.get(rank).copied()
     };
-    let by_role = case.reference.model.binding.is_some() && case.suspect.model.binding.is_some();
+    // The same test as in `evidence`: without blocks on both sides its matrix holds tensors.
+    let has_blocks = |side: &Side<'_>| side.model.binding.as_ref().is_some_and(|b| b.layers.iter().any(|&(_, n)| n > 0));
+    let entries = if has_blocks(case.reference) && has_blocks(case.suspect) { data::Entries::Blocks } else { data::Entries::Tensors };
     Some(data::BlockMatrix {
+        entries,
         rows: blocks.rows.clone(),
         cols: blocks.cols.clone(),
         roles: Vec::new(),
-        measure: if by_role { "mean sampled cosine of the matrices of equal role".into() } else { "sampled cosine".into() },
-        values: blocks.values.chunks(width).map(<[Option<f64>]>::to_vec).collect(),
-        best: (0..width).map(|col| column(col).first().copied()).collect(),
-        runner_up: (0..width).map(|col| column(col).get(1).copied()).collect(),
+        measure: match entries {
+            data::Entries::Blocks => "mean cosine of the matrices of equal role, on drawn entries".into(),
+            data::Entries::Tensors => "cosine of the two matrices, on drawn entries".into(),
+        },
+        best: rows.iter().map(|row| ranked(row, 0)).collect(),
+        runner_up: rows.iter().map(|row| ranked(row, 1)).collect(),
+        values: rows,
     })
 }
 
@@ -302,12 +333,12 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
             field: "base_model".into(),
             value: Some(claim.value.clone()),
             found: format!(
-                "declared in {}; whether the reference given here is that model is not tested, but the evidence on derivation from it is: {}",
+                "declared in {}; {}; whether that reference is the declared model is not tested",
                 claim.origin,
                 match conclusion {
-                    Conclusion::SupportsDerivation => "supported",
-                    Conclusion::SupportsIndependence => "not supported",
-                    Conclusion::Inconclusive => "no conclusion",
+                    Conclusion::SupportsDerivation => "derivation from the reference given here is supported",
+                    Conclusion::SupportsIndependence => "derivation from the reference given here is not supported",
+                    Conclusion::Inconclusive => "on the reference given here there is no conclusion",
                 }
             ),
             outcome: data::ClaimOutcome::NotTested,

@@ -10,7 +10,7 @@ mod side;
 mod verdict;
 
 pub use finding::{Access, Card, Control, Explanation, Finding, NotRun, Outcome};
-pub use picture::{BlockMatrix, DigestPair, Layer, MatchedBy, Pictures, TensorMatch, TensorRef};
+pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, TensorMatch, TensorRef};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Side, SideRole};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 

@@ -9,7 +9,7 @@ mod margins;
 mod scope;
 mod svg;
 
-use crate::data::Report;
+use crate::data::{Report, TensorMatch};
 use serde::Serialize;
 
 pub(crate) use svg::escape;
@@ -26,8 +26,8 @@ pub(crate) struct Figure {
     pub(crate) title: String,
     /// What to look for.
     pub(crate) caption: String,
-    /// The drawing; markup, already escaped.
-    pub(crate) svg: minijinja::Value,
+    /// The drawing; markup, already escaped. `None` where the caption says why there is only a table.
+    pub(crate) svg: Option<minijinja::Value>,
     /// The numbers of the drawing.
     pub(crate) table: NumberTable,
 }
@@ -43,14 +43,19 @@ pub(crate) struct NumberTable {
 pub(crate) fn all(report: &Report) -> Vec<Figure> {
     let scope = report.verdicts.first().map(|verdict| &verdict.scope);
     [
-        report.pictures.block_matrix.as_ref().and_then(heat_map::draw),
+        report.pictures.block_matrix.as_ref().and_then(|matrix| heat_map::draw(matrix, &report.matches)),
+        scope.and_then(scope::draw),
         layers::draw(&report.pictures.layers),
         margins::draw(&report.matches),
-        scope.and_then(scope::draw),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Whether the tensor has two axes longer than one: norm gains and biases are alike in all models, and say nothing beside a runner-up.
+fn is_matrix(m: &TensorMatch) -> bool {
+    m.shape.iter().filter(|n| **n > 1).count() > 1
 }
 
 /// Every how many labels one is written, so that `n` labels of `label` units do not overlap in steps of `step` units.

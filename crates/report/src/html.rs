@@ -1,8 +1,8 @@
 //! One self-contained page: it loads nothing, opens offline, reads without scripts and prints.
 //!
-//! The template escapes every value; only [`crate::figures`] and [`powers`] hand it markup, and both escape what they are given.
+//! The template escapes every value; only [`crate::figures`] and [`prose`] hand it markup, and both escape what they are given.
 
-use crate::data::{Card, Claim, Conclusion, CustodyFile, Finding, PValue, Report, Side, Verdict};
+use crate::data::{Card, Claim, Conclusion, CustodyFile, Finding, Outcome, PValue, Report, Side, Verdict};
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};
 use crate::{RenderError, json, numbers, words};
@@ -31,6 +31,7 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
         verdicts: report.verdicts.iter().map(verdict).collect(),
         sides: sides(report),
         figures: figures::all(report),
+        nothing_drawn: nothing_drawn(report),
         findings: report.findings.iter().map(|f| finding(f, &report.cards)).collect(),
         files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
         claims: report.claims.iter().map(|claim| (claim, words::claim_outcome(claim.outcome))).collect(),
@@ -50,6 +51,8 @@ struct Page<'a> {
     verdicts: Vec<VerdictView>,
     sides: Vec<(&'static str, Vec<(&'static str, String)>)>,
     figures: Vec<Figure>,
+    /// Why there is no figure, in sentences; used where there is none.
+    nothing_drawn: Vec<String>,
     findings: Vec<FindingView<'a>>,
     files: Vec<(&'static str, &'a CustodyFile)>,
     claims: Vec<(&'a Claim, &'static str)>,
@@ -63,7 +66,8 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("percent", |v: Option<f64>| v.map_or_else(dash, numbers::percent));
     environment.add_filter("grouped", |v: Option<u64>| v.map_or_else(dash, numbers::grouped));
     environment.add_filter("bytes", numbers::bytes);
-    environment.add_filter("powers", |text: &str| Value::from_safe_string(powers(text)));
+    environment.add_filter("prose", |text: &str| Value::from_safe_string(prose(text)));
+    environment.add_filter("sentence", |text: &str| Value::from_safe_string(prose(&words::sentence(text))));
     environment.add_filter("how", |how: &str| match how {
         "role" => "same role",
         "digest" => "same digest",
@@ -94,7 +98,8 @@ struct VerdictView {
     /// Whether the fraction was measured at all: nothing found is not the same as nothing compared.
     measured: bool,
     shared_fraction: f64,
-    relation: Vec<(&'static str, &'static str)>,
+    /// Word, meaning, and what was seen of it.
+    relation: Vec<(&'static str, &'static str, Option<String>)>,
 }
 
 /// A p-value in words.
@@ -122,7 +127,11 @@ fn verdict(verdict: &Verdict) -> VerdictView {
         measured: !verdict.scope.roles.is_empty() || verdict.conclusion != Conclusion::Inconclusive,
         shared: numbers::percent(verdict.scope.shared_fraction),
         shared_fraction: verdict.scope.shared_fraction.clamp(0.0, 1.0),
-        relation: verdict.relation.iter().map(|r| (r.word(), words::relation_meaning(*r))).collect(),
+        relation: verdict
+            .relation
+            .iter()
+            .map(|r| (r.word(), words::relation_meaning(*r), verdict.relation_words.get(r.word()).cloned()))
+            .collect(),
     }
 }
 
@@ -143,7 +152,12 @@ struct FindingView<'a> {
     finding: &'a Finding,
     card: Option<&'a Card>,
     outcome: &'static str,
-    kind: String,
+    /// `≤ 10^−88`; absent where the method gives no p-value.
+    p: Option<String>,
+    /// One word.
+    kind: Option<&'static str>,
+    /// With the law or the theorem.
+    kind_in_full: String,
     access: String,
 }
 
@@ -155,9 +169,23 @@ fn finding<'a>(finding: &'a Finding, cards: &'a [Card]) -> FindingView<'a> {
         finding,
         card,
         outcome: words::outcome(finding.outcome),
-        kind: words::null_cell(finding.null_distribution, finding.null_detail.as_deref()),
+        p: finding.log10_p.filter(|p| p.is_finite()).map(|p| numbers::p_value(p, finding.null_distribution)),
+        kind: finding.null_distribution.map(words::null_kind),
+        kind_in_full: words::null_cell(finding.null_distribution, finding.null_detail.as_deref()),
         access,
     }
+}
+
+/// The reasons of the methods that found nothing to compare, each once.
+fn nothing_drawn(report: &Report) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for why in report.findings.iter().filter(|f| f.outcome != Outcome::Observed).filter_map(|f| f.why.as_deref()) {
+        let reason = words::sentence(why);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 /// Both sides and the controls as labelled facts.
@@ -194,6 +222,40 @@ fn names(reference: &str, suspect: &str) -> (String, String) {
     (last(reference, n), last(suspect, n))
 }
 
+/// A remark as markup: powers of ten raised, `code` set as code, minus signs that align with digits, long numbers grouped.
+fn prose(text: &str) -> String {
+    let mut out = String::new();
+    for (i, piece) in text.split('`').enumerate() {
+        let closed = i + 1 < text.split('`').count();
+        match (i % 2, closed) {
+            (1, true) => out.push_str(&format!("<code>{}</code>", figures::escape(piece))),
+            (1, false) => out.push_str(&format!("`{}", powers(&plain_prose(piece)))),
+            _ => out.push_str(&powers(&plain_prose(piece))),
+        }
+    }
+    out
+}
+
+/// `-0.5` → `−0.5` and `22565376` → `22,565,376`, where they stand as words of their own.
+fn plain_prose(text: &str) -> String {
+    let word = |word: &str| -> String {
+        let bare = word.trim_end_matches([',', ';', '.', ')', ':']);
+        let tail = &word[bare.len()..];
+        if bare.len() >= 5 && !bare.starts_with('0') && bare.bytes().all(|b| b.is_ascii_digit()) {
+            return bare.parse().map_or_else(|_| word.to_owned(), |n: u64| format!("{}{tail}", numbers::grouped(n)));
+        }
+        let (open, number) = match word.strip_prefix('(') {
+            Some(number) => ("(", number),
+            None => ("", word),
+        };
+        match number.strip_prefix('-') {
+            Some(digits) if digits.starts_with(|c: char| c.is_ascii_digit()) => format!("{open}\u{2212}{digits}"),
+            _ => word.to_owned(),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// Text with powers of ten raised: `10^-42` → `10<sup>−42</sup>`; everything else escaped.
 fn powers(text: &str) -> String {
     let escaped = figures::escape(text);
@@ -227,6 +289,17 @@ mod tests {
     fn powers_are_raised_and_the_rest_is_escaped() {
         assert_eq!(powers("1 in 10^4229 <b>"), "1 in 10<sup>4229</sup> &lt;b&gt;");
         assert_eq!(powers("10^-3, 10^x, 10^"), "10<sup>\u{2212}3</sup>, 10^x, 10^");
+    }
+
+    #[test]
+    fn remarks_are_set_like_print() {
+        assert_eq!(prose("tensors with `a_i < b` and 10^-3"), "tensors with <code>a_i &lt; b</code> and 10<sup>\u{2212}3</sup>");
+        assert_eq!(
+            prose("31488 of 22565376 elements, lowest -0.0141 (-3), x-1"),
+            "31,488 of 22,565,376 elements, lowest \u{2212}0.0141 (\u{2212}3), x-1"
+        );
+        assert_eq!(prose("an open ` is kept, 2024 too"), "an open ` is kept, 2024 too");
+        assert_eq!(prose("<b>`<i>`"), "&lt;b&gt;<code>&lt;i&gt;</code>");
     }
 
     #[test]

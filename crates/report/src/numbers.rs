@@ -1,5 +1,7 @@
 //! Numbers as people read them: powers of ten, chances, percentages, sizes. One place, so that text and page agree.
 
+use crate::data::NullKind;
+
 /// U+2212, which aligns with digits; the hyphen does not.
 const MINUS: char = '\u{2212}';
 
@@ -35,10 +37,47 @@ pub(crate) fn plain(value: f64) -> String {
     } else {
         // Cosines near 1 are told apart by their last digits, and must not be rounded up to 1.
         let four = format!("{size:.4}");
-        let text = if four == "1.0000" { format!("{size:.9}") } else { four };
+        let text = if four == "1.0000" && size < 1.0 { below_one(size) } else { four };
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     if value < 0.0 { format!("{MINUS}{text}") } else { text }
+}
+
+/// A number just below 1: its nines and the digit that ends them, never rounded up; what is only the noise of adding is 1.
+fn below_one(size: f64) -> String {
+    if size > 1.0 - 1e-10 {
+        return "1".to_owned();
+    }
+    let digits = format!("{size:.12}");
+    let end = digits.char_indices().skip(2).find(|(_, c)| *c != '9').map_or(digits.len(), |(i, _)| i + 1);
+    digits[..end].to_owned()
+}
+
+/// A standard score: `163.4`, `−1.1`. Further digits say nothing.
+pub(crate) fn z(value: f64) -> String {
+    let text = format!("{:.1}", value.abs());
+    if value < 0.0 && text != "0.0" { format!("{MINUS}{text}") } else { text }
+}
+
+/// A p-value as a symbol, a relation and a number: `≤ 10^−2177`, `≈ 0.031`, `1`. Rounded up, so that nothing is overstated.
+pub(crate) fn p_value(log10: f64, kind: Option<NullKind>) -> String {
+    let value = if log10 <= -4.0 {
+        format!("10^{MINUS}{}", (-log10).floor() as u64)
+    } else {
+        let p = 10f64.powf(log10.min(0.0));
+        let scale = if p < 0.1 { 10f64.powi(2 - p.log10().ceil() as i32) } else { 100.0 };
+        // The last subtraction keeps 0.36 from becoming 0.37 by its binary tail.
+        let up = ((p * scale - 1e-6).ceil() / scale).min(1.0);
+        let text = format!("{up:.*}", scale.log10().round() as usize);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match kind {
+        _ if value == "1" => value,
+        Some(NullKind::Asymptotic) => format!("≈ {value}"),
+        Some(NullKind::Bound) => format!("≤ {value}"),
+        _ if value.starts_with("10^") => format!("≤ {value}"),
+        _ => value,
+    }
 }
 
 /// A number in a column of its like, with four decimals; more where four would round it up to 1.
@@ -91,7 +130,7 @@ pub(crate) fn parameters(n: u64) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Chance {
     /// Too likely to be worth an odds expression.
-    Plain(String),
+    Plain,
     /// One in so many.
     OneIn(String),
     /// One in ten to this power, rounded so that the true chance is not above it.
@@ -109,7 +148,7 @@ pub(crate) fn chance(log10_p: f64) -> Chance {
         let unit = 10f64.powi(one_in.log10().floor() as i32 - 1);
         Chance::OneIn(grouped(((one_in / unit).floor() * unit) as u64))
     } else {
-        Chance::Plain(format!("{:.2}", 10f64.powf(log10_p.clamp(-1.0, 0.0))))
+        Chance::Plain
     }
 }
 
@@ -148,11 +187,26 @@ mod tests {
     }
 
     #[test]
+    fn p_values_are_rounded_up_and_say_their_relation() {
+        let bound = |log10| p_value(log10, Some(NullKind::Bound));
+        assert_eq!([bound(-2177.1), bound(-0.44), bound(0.0), bound(-3.5)], ["≤ 10^−2177", "≤ 0.37", "1", "≤ 0.00032"]);
+        assert_eq!(p_value(-1.507, Some(NullKind::Asymptotic)), "≈ 0.032");
+        assert_eq!(p_value(-4229.1, Some(NullKind::Exact)), "≤ 10^−4229");
+        assert_eq!(p_value(-0.443_697_499, Some(NullKind::Exact)), "0.36");
+    }
+
+    #[test]
+    fn numbers_just_below_one_stay_below_it() {
+        assert_eq!([plain(0.999_955_199), plain(0.999_999_992), plain(1.0 - 1e-15)], ["0.99995", "0.999999992", "1"]);
+        assert_eq!([plain(1.0), plain(1.000_001)], ["1", "1"]);
+        assert_eq!([z(-0.04), z(163.44), z(-1.115)], ["0.0", "163.4", "−1.1"]);
+    }
+
+    #[test]
     fn chances_in_words() {
         assert_eq!(chance(-4229.1), Chance::OneInPower(4229));
         assert_eq!(chance(-2.3), Chance::OneIn("190".to_owned())); // 10^2.3 = 199.5, rounded down
-        assert_eq!(chance(-0.32), Chance::Plain("0.48".to_owned()));
-        assert_eq!(chance(0.0), Chance::Plain("1.00".to_owned()));
+        assert_eq!([chance(-0.32), chance(0.0)], [Chance::Plain, Chance::Plain]);
     }
 
     proptest! {
@@ -161,8 +215,18 @@ mod tests {
             match chance(-power) {
                 Chance::OneInPower(k) => prop_assert!(k as f64 <= power),
                 Chance::OneIn(n) => prop_assert!(n.replace(',', "").parse::<f64>().unwrap() <= 10f64.powf(power) * (1.0 + 1e-9)),
-                Chance::Plain(_) => prop_assert!(power < 1.0),
+                Chance::Plain => prop_assert!(power < 1.0),
             }
+        }
+
+        #[test]
+        fn a_p_value_is_never_understated(power in 0.0f64..5000.0) {
+            let shown = p_value(-power, Some(NullKind::Exact)).replace("≤ ", "").replace(MINUS, "-");
+            let log10 = match shown.strip_prefix("10^") {
+                Some(power) => power.parse::<f64>().unwrap(),
+                None => shown.parse::<f64>().unwrap().log10(),
+            };
+            prop_assert!(log10 >= -power - 1e-6, "{shown} for 10^-{power}");
         }
 
         #[test]

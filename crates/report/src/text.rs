@@ -71,24 +71,26 @@ impl Page {
         let heading = words::conclusion(verdict.question, verdict.conclusion);
         let heading = self.strong(heading);
         self.lines.push(heading);
-        self.lines.extend(wrap(&printable(&verdict.statement), WIDTH));
+        self.lines.extend(wrap(&printable(&verdict.statement).replace("10^-", "10^−"), WIDTH));
         if let Some(help) = &verdict.would_help {
             self.lines.extend(wrap(&printable(&format!("What would allow an answer: {help}")), WIDTH));
         }
         self.blank();
         match &verdict.p_value {
             Some(p) => {
-                let kind = words::null_cell(Some(p.null), p.null_detail.as_deref());
-                self.fact("chance", &format!("{} if independent ({kind}; {})", words::chance_in_words(p), p.method));
+                let value = numbers::p_value(p.log10, Some(p.null));
+                self.fact("p-value", &format!("{value} ({}; {})", words::null_kind(p.null), p.method));
             }
-            None => self.fact("chance", "no admissible p-value"),
+            None => self.fact("p-value", "none; no test of chance applied"),
         }
         if let Some(lr) = verdict.log10_lr {
             self.fact("log10 LR", &numbers::plain(lr));
         }
         if !verdict.relation.is_empty() {
-            let relations: Vec<&str> = verdict.relation.iter().map(|r| r.word()).collect();
-            self.fact("relation", &relations.join(", "));
+            for (i, relation) in verdict.relation.iter().enumerate() {
+                let label = if i == 0 { "relation" } else { "" };
+                self.fact(label, &format!("{}: {}", relation.word(), words::relation_meaning(*relation)));
+            }
         }
         if verdict.conclusion == Conclusion::SupportsDerivation || verdict.scope.shared_fraction > 0.0 {
             self.fact("shared", &format!("{} of the suspect's trained parameters", numbers::percent(verdict.scope.shared_fraction)));
@@ -99,13 +101,11 @@ impl Page {
     fn scope(&mut self, scope: &Scope) {
         let roles = words::roles_in_order(&scope.roles);
         let same = |(_, fraction): &(&str, f64)| numbers::percent(*fraction) == numbers::percent(scope.shared_fraction);
-        let rows: Vec<(String, f64)> = if roles.iter().all(same) {
-            // One row says it all.
-            vec![("every role".to_owned(), scope.shared_fraction)]
-        } else {
-            roles.into_iter().map(|(role, fraction)| (words::role(role), fraction)).collect()
-        };
-        for (role, fraction) in rows {
+        if roles.len() < 2 || roles.iter().all(same) {
+            // The line above says it all.
+            return;
+        }
+        for (role, fraction) in roles.into_iter().map(|(role, fraction)| (words::role(role), fraction)) {
             let label = fit(&printable(&role), 24);
             let pad = " ".repeat(24usize.saturating_sub(label.width()));
             self.lines.push(format!("  {label}{pad} {} {:>8}", bar(fraction), numbers::percent(fraction)));
@@ -119,14 +119,15 @@ impl Page {
         self.blank();
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
-        table.set_header(["method", "statistic", "log10 p", "kind", "outcome"].map(Cell::new));
+        table.set_header(["method", "statistic", "p-value", "kind", "outcome"].map(Cell::new));
         let dash = || "–".to_owned();
         for finding in findings {
             let kind = finding.null_distribution.map_or_else(dash, |k| words::null_kind(k).to_owned());
             table.add_row([
                 Cell::new(fit(&printable(&finding.method), 28)),
                 Cell::new(finding.statistic.map_or_else(dash, numbers::plain)).set_alignment(CellAlignment::Right),
-                Cell::new(finding.log10_p.map_or_else(dash, numbers::log10)).set_alignment(CellAlignment::Right),
+                Cell::new(finding.log10_p.map_or_else(dash, |p| numbers::p_value(p, finding.null_distribution)))
+                    .set_alignment(CellAlignment::Right),
                 Cell::new(kind),
                 Cell::new(words::outcome(finding.outcome)),
             ]);
@@ -196,7 +197,7 @@ fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> String {
         .collect()
 }
 
-/// Breaks at spaces; words longer than a line are cut.
+/// Breaks at spaces; words longer than a line are cut, paths at a separator.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -206,7 +207,11 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         while word.width() > columns {
-            let head = take_columns(word.chars(), columns);
+            let mut head = take_columns(word.chars(), columns);
+            // A path is cut after a separator, if one is near.
+            if let Some(end) = head.rfind(['/', '\\']).filter(|end| *end > head.len() / 2) {
+                head.truncate(end + 1);
+            }
             word = &word[head.len()..];
             lines.push(head);
         }

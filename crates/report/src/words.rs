@@ -1,18 +1,7 @@
 //! The words of the report: conclusions, kinds of p-value, relations, roles. Calm, the same everywhere, never a verdict on a person.
 
 use crate::data::{ClaimOutcome, Conclusion, NullKind, Outcome, PValue, Question, Relation, SideRole};
-use crate::numbers::{Chance, chance};
-
-/// What every derivation report has to say of itself, whatever was found.
-pub const STANDING_LIMITS: &[&str] = &[
-    "No test here tells direction: derivation of the suspect from the reference, of the reference from the suspect, and of both from a \
-     common ancestor look the same.",
-    "The exact tests cannot tell a shared random initialisation from shared training. The size of the agreement after long training could, \
-     or a record of the training.",
-    "A p-value is the chance of an agreement at least this strong if the models were independent. It is not the probability that they are \
-     independent, and it is not the probability that they are not.",
-    "Weights say nothing about who trained a model, with what intent, or under which licence.",
-];
+use crate::numbers::{Chance, chance, p_value};
 
 /// The conclusion on a question, as a heading.
 pub fn conclusion(question: Question, conclusion: Conclusion) -> &'static str {
@@ -51,7 +40,7 @@ pub fn null_kind_meaning(kind: NullKind) -> &'static str {
         NullKind::Exact => "the distribution under the null hypothesis is known exactly",
         NullKind::Permutation => "counted over random permutations, and never below one in their number",
         NullKind::Asymptotic => "from the limit law for many units",
-        NullKind::Bound => "a proven upper bound; the true chance is smaller",
+        NullKind::Bound => "a proven upper bound; the true chance is not larger",
     }
 }
 
@@ -59,7 +48,10 @@ pub fn null_kind_meaning(kind: NullKind) -> &'static str {
 pub fn chance_in_words(p: &PValue) -> String {
     let about = if p.null == NullKind::Asymptotic { "about" } else { "less than" };
     match chance(p.log10) {
-        Chance::Plain(p) => format!("p = {p}"),
+        Chance::Plain => {
+            let value = p_value(p.log10, Some(p.null));
+            if value.starts_with(['≤', '≈']) { format!("p {value}") } else { format!("p = {value}") }
+        }
         Chance::OneIn(n) => format!("{about} 1 in {n}"),
         Chance::OneInPower(k) => format!("{about} 1 in 10^{k}"),
     }
@@ -68,7 +60,7 @@ pub fn chance_in_words(p: &PValue) -> String {
 /// Whether a p-value excludes chance, in a sentence that names the null hypothesis.
 pub fn chance_sentence(p: &PValue) -> String {
     match chance(p.log10) {
-        Chance::Plain(_) => "Independently initialised models show an agreement like this one as a matter of course.".to_owned(),
+        Chance::Plain => "Independently initialised models show an agreement like this one as a matter of course.".to_owned(),
         Chance::OneIn(_) | Chance::OneInPower(_) => "The chance of an agreement at least this strong between two models that were \
                                                      initialised independently."
             .to_owned(),
@@ -127,7 +119,13 @@ pub fn role(key: &str) -> String {
         "unembedTransform" => "unembedding transform",
         "unembedNorm" => "unembedding norm",
         "pooler" => "pooler",
+        "sentenceRelation" => "sentence relation",
+        "taskTransform" => "task transform",
+        "taskHead" => "task head",
         "conv" => "convolution",
+        "conv1" => "first convolution",
+        "conv2" => "second convolution",
+        "other" => "tensors without a role",
         other => other,
     };
     known.to_owned()
@@ -141,6 +139,8 @@ pub(crate) fn role_order(key: &str) -> usize {
         "typeEmbed",
         "embedNorm",
         "conv",
+        "conv1",
+        "conv2",
         "attnNorm",
         "attnQ",
         "attnK",
@@ -166,8 +166,43 @@ pub(crate) fn role_order(key: &str) -> usize {
         "unembedNorm",
         "unembed",
         "pooler",
+        "sentenceRelation",
+        "taskTransform",
+        "taskHead",
+        "other",
     ];
     ORDER.iter().position(|known| *known == key).unwrap_or(ORDER.len())
+}
+
+/// The first letter in lower case, unless it begins an abbreviation.
+pub(crate) fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), second) if !second.is_some_and(char::is_uppercase) => first.to_lowercase().chain(text.chars().skip(1)).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+/// A remark as a sentence: a capital at its start and a point at its end.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut sentence: String = match text.chars().next() {
+        None => return String::new(),
+        // The id of a method, a formula, `arXiv:…` and the like keep their spelling.
+        Some(_)
+            if text
+                .split_whitespace()
+                .next()
+                .is_some_and(|word| word.contains(['.', '`', '_', '=']) || word.chars().any(char::is_uppercase)) =>
+        {
+            text.to_owned()
+        }
+        Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
+    };
+    if !sentence.ends_with(['.', '!', '?', ':', '…']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// Whether a method gave a number.

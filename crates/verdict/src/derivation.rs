@@ -114,7 +114,7 @@ pub fn derivation(
         }
         relation.dedup();
     }
-    let limits = limits(suspect, correspondence, conclusion, wording)?;
+    let limits = limits(suspect, correspondence, conclusion, strongest.is_some(), wording)?;
     Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
 }
 
@@ -140,7 +140,7 @@ fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording
     let Some(strongest) = strongest else { return Ok(words.untested.clone()) };
     let p = probability(&strongest.p_value);
     let sentence = match strongest.p_value.from() {
-        _ if !beyond_chance => &words.unremarkable,
+        _ if !beyond_chance => return fill(&words.unremarkable, &[("p", &p_in_brackets(&strongest.p_value))]),
         NullDistribution::Exact => &words.exact,
         NullDistribution::Permutation { .. } => &words.permutation,
         NullDistribution::Asymptotic { .. } => &words.asymptotic,
@@ -149,10 +149,26 @@ fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording
     fill(sentence, &[("p", &p)])
 }
 
-/// `0.034`, or `10^-4229` where decimals would not be read.
+/// `0.04`, or `10^-4229` where decimals would not be read; rounded up.
 fn probability(p: &PValue) -> String {
     let log10 = p.log10();
-    if log10 > -4.0 { format!("{:.2}", 10f64.powf(log10)).replace("0.00", "0.001") } else { format!("10^{:.0}", log10.ceil()) }
+    if log10 <= -3.0 {
+        return format!("10^{:.0}", log10.ceil());
+    }
+    let (scale, decimals) = if log10 < -1.0 { (1000.0, 3) } else { (100.0, 2) };
+    // The subtraction keeps the binary tail of 0.36 from making it 0.37.
+    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).min(1.0);
+    if up == 1.0 { "1".into() } else { format!("{up:.decimals$}") }
+}
+
+/// With the relation that its kind allows: `p = 1`, `p ≤ 0.37`, `p ≈ 0.37`.
+fn p_in_brackets(p: &PValue) -> String {
+    let value = probability(p);
+    match p.from() {
+        NullDistribution::Asymptotic { .. } => format!("p ≈ {value}"),
+        NullDistribution::Bound { .. } if value != "1" => format!("p ≤ {value}"),
+        _ => format!("p = {value}"),
+    }
 }
 
 /// A share as a person reads it: never `100 %` for less than all.
@@ -166,7 +182,7 @@ fn share(fraction: f64) -> String {
     }
 }
 
-fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, wording: &Wording) -> Result<Vec<String>, WordingError> {
+fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, tested: bool, wording: &Wording) -> Result<Vec<String>, WordingError> {
     let words = &wording.limits;
     let mut limits = Vec::new();
     match conclusion {
@@ -174,7 +190,10 @@ fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Concl
         Conclusion::SupportsIndependence => limits.push(words.disguise.clone()),
         Conclusion::Inconclusive => limits.extend([words.shared_initialisation.clone(), words.disguise.clone()]),
     }
-    limits.push(words.distillation.clone());
+    if tested {
+        limits.push(words.p_value.clone());
+    }
+    limits.extend([words.distillation.clone(), words.persons.clone()]);
     let trained = suspect.trained_elements();
     let constants: u64 = suspect.constants.iter().map(|c| c.elements as u64).sum();
     if constants > 0 {
@@ -203,6 +222,8 @@ mod tests {
     fn probabilities_are_rounded_towards_caution() {
         let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
-        assert_eq!(p(-0.3), "0.50");
+        assert_eq!([p(-0.3), p(-0.44), p(-1.5), p(0.0), p(-3.2)], ["0.51", "0.37", "0.032", "1", "10^-3"]);
+        assert_eq!(p_in_brackets(&PValue::bound(-1.0, "test")), "p ≤ 0.37");
+        assert_eq!(p_in_brackets(&PValue::bound(0.0, "test")), "p = 1");
     }
 }

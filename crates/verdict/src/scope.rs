@@ -13,6 +13,10 @@ pub struct Scope {
     pub roles: BTreeMap<String, RoleScope>,
     /// By block, in order.
     pub by_layer: Vec<LayerScope>,
+    /// Trained tensors of the suspect that correspond to one of the reference, in whole or in part.
+    pub shared_tensors: usize,
+    /// Trained tensors of the suspect.
+    pub tensors: usize,
 }
 
 /// One role.
@@ -74,25 +78,83 @@ impl Scope {
             .collect();
         let total = suspect.trained_elements();
         let shared_fraction = if total == 0 { 0.0 } else { shared.iter().sum::<u64>() as f64 / total as f64 };
-        Self { shared_fraction, roles, by_layer }
+        let shared_tensors = shared.iter().filter(|n| **n > 0).count();
+        Self { shared_fraction, roles, by_layer, shared_tensors, tensors: suspect.weights.len() }
     }
 
-    /// The roles that are shared for the larger part, largest first, in words.
+    /// Where the shared parameters lie, in words that need no knowledge of networks' file formats.
     pub(crate) fn roles_in_words(&self) -> String {
-        let mut shared: Vec<(&String, u64)> = self.roles.iter().filter(|(_, r)| r.fraction() >= 0.5).map(|(name, r)| (name, r.shared)).collect();
-        if shared.len() == self.roles.len() && shared.len() > 1 {
-            return "in every role".into();
+        let tensors = format!("{} of its {} tensors", self.shared_tensors, self.tensors);
+        let mut parts: BTreeMap<PartOfNetwork, RoleScope> = BTreeMap::new();
+        for (name, role) in &self.roles {
+            let part = parts.entry(PartOfNetwork::of(name)).or_default();
+            part.elements += role.elements;
+            part.shared += role.shared;
         }
-        shared.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        match shared.as_slice() {
-            [] => "in parts of tensors".into(),
-            [(name, _)] if *name == "other" => "by content".into(),
-            some => {
-                let names: Vec<&str> = some.iter().take(4).map(|(name, _)| name.as_str()).collect();
-                let more = if some.len() > 4 { format!(" and {} more roles", some.len() - 4) } else { String::new() };
-                format!("in {}{more}", names.join(", "))
-            }
+        if parts.keys().all(|part| *part == PartOfNetwork::Unknown) {
+            return format!("found by content, {tensors}");
         }
+        let named = |wanted: &dyn Fn(f64) -> bool| -> Vec<&'static str> {
+            parts.iter().filter(|(_, role)| wanted(role.fraction())).map(|(part, _)| part.words()).collect()
+        };
+        let (shared, absent) = (named(&|fraction| fraction >= 0.5), named(&|fraction| fraction < 0.005));
+        match (shared.len(), absent.len()) {
+            (n, _) if n == parts.len() => "in every part of the network".into(),
+            (0, _) => format!("in {tensors}"),
+            (_, 0) => format!("most of {}", list(&shared)),
+            _ => format!("in {}; none of {}", list(&shared), list(&absent)),
+        }
+    }
+}
+
+/// A part of a network as a reader who never saw one can picture it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PartOfNetwork {
+    Embeddings,
+    Convolutions,
+    Attention,
+    Mlp,
+    Router,
+    Norms,
+    Output,
+    Unknown,
+}
+
+impl PartOfNetwork {
+    /// From the role's name in the JSON report.
+    fn of(role: &str) -> Self {
+        match role {
+            norm if norm.ends_with("Norm") => Self::Norms,
+            embed if embed.starts_with("embed") || embed.ends_with("Embed") => Self::Embeddings,
+            conv if conv.starts_with("conv") => Self::Convolutions,
+            attention if attention.starts_with("attn") || attention.starts_with("crossAttn") => Self::Attention,
+            mlp if mlp.starts_with("mlp") => Self::Mlp,
+            "moeRouter" => Self::Router,
+            "other" => Self::Unknown,
+            _ => Self::Output,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Embeddings => "the embeddings",
+            Self::Convolutions => "the convolutions",
+            Self::Attention => "the attention layers",
+            Self::Mlp => "the MLP layers",
+            Self::Router => "the expert router",
+            Self::Norms => "the norms",
+            Self::Output => "the output layers",
+            Self::Unknown => "tensors without a known role",
+        }
+    }
+}
+
+/// `a, b and c`.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
@@ -110,4 +172,27 @@ fn role_name(weight: &Weight) -> String {
         name.push_str(letters.as_str());
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(roles: &[(&str, u64, u64)]) -> Scope {
+        let roles = roles.iter().map(|&(name, elements, shared)| (name.to_owned(), RoleScope { elements, shared })).collect();
+        Scope { roles, shared_tensors: 2, tensors: 9, ..Scope::default() }
+    }
+
+    #[test]
+    fn roles_are_said_as_parts_of_a_network() {
+        let words = |roles: &[(&str, u64, u64)]| scope(roles).roles_in_words();
+        assert_eq!(words(&[("attnQ", 10, 10), ("mlpUp", 10, 10)]), "in every part of the network");
+        assert_eq!(
+            words(&[("embed", 10, 10), ("attnQ", 10, 10), ("attnNorm", 1, 1), ("mlpUp", 10, 0), ("unembed", 9, 9)]),
+            "in the embeddings, the attention layers, the norms and the output layers; none of the MLP layers"
+        );
+        assert_eq!(words(&[("other", 10, 3)]), "found by content, 2 of its 9 tensors");
+        assert_eq!(words(&[("embed", 10, 1), ("mlpUp", 10, 0)]), "in 2 of its 9 tensors");
+        assert_eq!(words(&[("embed", 10, 8), ("mlpUp", 10, 2)]), "most of the embeddings");
+    }
 }

@@ -56,6 +56,8 @@ pub(crate) struct LimitsWording {
     pub(crate) direction: String,
     pub(crate) shared_initialisation: String,
     pub(crate) disguise: String,
+    pub(crate) p_value: String,
+    pub(crate) persons: String,
     pub(crate) distillation: String,
     pub(crate) constants: String,
     pub(crate) incomparable: String,
@@ -120,8 +122,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 1", "version = 1\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 2", "version = 2\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 1);
+        assert_eq!(Wording::shipped().unwrap().version, 2);
     }
 }

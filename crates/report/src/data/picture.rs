@@ -23,10 +23,30 @@ impl Pictures {
     }
 }
 
+/// What the rows and columns of a matrix stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Entries {
+    /// Blocks, each with all its matrices.
+    #[default]
+    Blocks,
+    /// Single matrices, because no family says which of them make a block; row `i` is the partner of column `i`.
+    Tensors,
+}
+
+impl Entries {
+    fn are_blocks(&self) -> bool {
+        *self == Self::Blocks
+    }
+}
+
 /// Agreement of every block of the reference (a row) with every block of the suspect (a column).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockMatrix {
+    /// What rows and columns stand for; blocks where the key is absent.
+    #[serde(default, skip_serializing_if = "Entries::are_blocks")]
+    pub entries: Entries,
     /// Names of the reference's blocks, top to bottom.
     pub rows: Vec<String>,
     /// Names of the suspect's blocks, left to right.
@@ -50,7 +70,7 @@ pub struct BlockMatrix {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Layer {
-    /// Name of the block: `"0"`, `"decoder 3"`.
+    /// Name of the space: `"block 3, MLP units"`, `"decoder block 3, heads"`, `"residual coordinates"`; or of the block alone: `"3"`.
     pub layer: String,
     /// Standard score of the aligned sum under a random matching of units.
     #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]

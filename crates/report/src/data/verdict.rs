@@ -149,6 +149,9 @@ pub struct Verdict {
     pub scope: Scope,
     /// Best explanations of the agreement; may be several, may be empty.
     pub relation: Vec<Relation>,
+    /// What was seen of each relation, in words; keys are the words of `relation`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relation_words: BTreeMap<String, String>,
     /// The strongest admissible p-value.
     pub p_value: Option<PValue>,
     /// log10 of the likelihood ratio of derivation over independence, where a calibration exists.

@@ -20,6 +20,8 @@ struct Column {
 }
 
 pub(super) fn draw(matches: &[TensorMatch]) -> Option<Figure> {
+    let n_all = matches.len();
+    let matches: Vec<&TensorMatch> = matches.iter().filter(|m| super::is_matrix(m)).collect();
     if matches.iter().all(|m| finite(m.cosine).is_none()) {
         return None;
     }
@@ -54,13 +56,13 @@ pub(super) fn draw(matches: &[TensorMatch]) -> Option<Figure> {
             svg.circle((x(i), y(best)), radius, "dot", &column.tip);
         }
     }
-    let label = if per_column == 1 { "tensors of the suspect, in file order" } else { "tensors of the suspect, in file order, gathered" };
+    let label = if per_column == 1 { "matrices of the suspect, in file order" } else { "matrices of the suspect, in file order, gathered" };
     svg.text(((LEFT + WIDTH) / 2.0, HEIGHT - 14.0), Anchor::Middle, "axis", label);
 
     let title = "Best counterpart against runner-up".to_owned();
-    let caption = caption(matches, per_column);
+    let caption = caption(&matches, n_all - matches.len(), per_column);
     let svg = svg.finish("fig-margins", (WIDTH, HEIGHT), &title, &caption);
-    Some(Figure { id: "fig-margins", title, caption, svg, table: NumberTable::default() })
+    Some(Figure { id: "fig-margins", title, caption, svg: Some(svg), table: NumberTable::default() })
 }
 
 fn finite(value: Option<f64>) -> Option<f64> {
@@ -68,7 +70,7 @@ fn finite(value: Option<f64>) -> Option<f64> {
 }
 
 /// The values least favourable to a counterpart: the lowest best and the highest runner-up.
-fn column(matches: &[TensorMatch]) -> Column {
+fn column(matches: &[&TensorMatch]) -> Column {
     let best = matches.iter().filter_map(|m| finite(m.cosine)).min_by(f64::total_cmp);
     let runner_up = matches.iter().filter_map(|m| finite(m.runner_up)).max_by(f64::total_cmp);
     let names = match matches {
@@ -80,16 +82,24 @@ fn column(matches: &[TensorMatch]) -> Column {
     Column { best, runner_up, tip: format!("{names}: best {}, runner-up {}", say(best), say(runner_up)) }
 }
 
-fn caption(matches: &[TensorMatch], per_column: usize) -> String {
+fn caption(matches: &[&TensorMatch], n_vectors: usize, per_column: usize) -> String {
     let all = column(matches);
-    let mut caption =
-        format!("Each of {} tensors of the suspect beside the two tensors of the reference that come closest to it.", matches.len());
+    let mut caption = format!(
+        "Each of {} matrices of the suspect: its likeness to its counterpart in the reference (dot), and to the next best matrix there \
+         (diamond). A copy leaves a wide gap; strangers leave none.",
+        matches.len()
+    );
     if let Some(best) = all.best {
-        caption.push_str(&format!(" Lowest best: {}.", numbers::plain(best)));
+        caption.push_str(&format!(" Lowest dot: {}.", numbers::plain(best)));
     }
     match all.runner_up {
-        Some(second) => caption.push_str(&format!(" Highest runner-up: {}.", numbers::plain(second))),
-        None => caption.push_str(" No tensor has a runner-up of a compatible shape."),
+        Some(second) => caption.push_str(&format!(" Highest diamond: {}.", numbers::plain(second))),
+        None => caption.push_str(" No matrix has a runner-up of a compatible shape."),
+    }
+    if n_vectors > 0 {
+        caption.push_str(&format!(
+            " Left out: {n_vectors} vectors, such as biases and norms, which look alike in unrelated models; they are in the table of tensors."
+        ));
     }
     if per_column > 1 {
         caption.push_str(&format!(" Each mark stands for {per_column} neighbours and shows the values least favourable to a counterpart."));

@@ -13,7 +13,8 @@ const MOST_LAYERS: usize = 512;
 
 pub(super) fn draw(scope: &Scope) -> Option<Figure> {
     let roles = words::roles_in_order(&scope.roles);
-    if roles.is_empty() {
+    // Empty bars, or one bar that repeats the verdict's, are no picture.
+    if scope.shared_fraction <= 0.0 || (roles.len() < 2 && scope.by_layer.is_empty()) {
         return None;
     }
     let width = WIDTH - LABEL - PERCENT;
@@ -33,10 +34,17 @@ pub(super) fn draw(scope: &Scope) -> Option<Figure> {
     if !scope.by_layer.is_empty() && scope.by_layer.len() <= MOST_LAYERS {
         top = strip(&mut svg, scope, top + 14.0);
     }
+    let cut = scope.by_layer.len() > MOST_LAYERS;
     let title = "What is shared, by role and by block".to_owned();
-    let caption = caption(scope, &roles);
+    let mut caption = caption(scope, &roles);
+    if cut {
+        caption.push_str(&format!(
+            " Not drawn by block: {} blocks are more than {MOST_LAYERS}; the table has them all.",
+            scope.by_layer.len()
+        ));
+    }
     let svg = svg.finish("fig-scope", (WIDTH, top + 2.0), &title, &caption);
-    Some(Figure { id: "fig-scope", title, caption, svg, table: table(scope, &roles) })
+    Some(Figure { id: "fig-scope", title, caption, svg: Some(svg), table: table(scope, &roles) })
 }
 
 /// One cell a block, as high as the fraction that is shared.
@@ -65,10 +73,16 @@ fn strip(svg: &mut Svg, scope: &Scope, top: f64) -> f64 {
 fn caption(scope: &Scope, roles: &[(&str, f64)]) -> String {
     let whole = roles.iter().filter(|(_, fraction)| *fraction >= 0.995).count();
     let none = roles.iter().filter(|(_, fraction)| *fraction <= 0.005).count();
+    let parts = roles.len() - whole.min(roles.len()) - none.min(roles.len());
+    let of_roles = if whole == roles.len() {
+        "Every role is shared whole.".to_owned()
+    } else {
+        let some = if parts > 0 { format!(", {parts} in part") } else { String::new() };
+        format!("Of {} roles {whole} are shared whole{some}, {none} not at all.", roles.len())
+    };
     format!(
-        "Shared: {} of the suspect's trained parameters. Of {} roles, {whole} are shared whole and {none} not at all.",
-        numbers::percent(scope.shared_fraction),
-        roles.len()
+        "A role is the place of a tensor in the network. Shared: {} of the suspect's trained parameters. {of_roles}",
+        numbers::percent(scope.shared_fraction)
     )
 }
 

@@ -10,6 +10,16 @@ pub(super) enum Anchor {
     End,
 }
 
+impl Anchor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Middle => "middle",
+            Self::End => "end",
+        }
+    }
+}
+
 /// A drawing in progress.
 pub(super) struct Svg {
     body: String,
@@ -37,6 +47,31 @@ impl Svg {
         ));
     }
 
+    /// Squares of one class and opacity as one path.
+    pub(super) fn cells(&mut self, corners: &[(f64, f64)], side: f64, class: &str, opacity: f64) {
+        if corners.is_empty() || opacity <= 0.0 {
+            return;
+        }
+        let side = format!("{side:.2}");
+        let mut path = String::new();
+        for (x, y) in corners {
+            // Writing to a String cannot fail.
+            let _ = write!(path, "M{x:.2} {y:.2}h{side}v{side}h-{side}z");
+        }
+        self.push(format_args!(r#"<path d="{path}" class="{class}" fill-opacity="{:.2}"/>"#, opacity.min(1.0)));
+    }
+
+    /// The ground of a matrix; the page finds the cell under the pointer from its measures, and its value in the figure's table.
+    pub(super) fn field(&mut self, at: (f64, f64), cell: f64, (rows, cols): (usize, usize)) {
+        self.push(format_args!(
+            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}" class="field" data-cell="{cell:.3}"/>"#,
+            at.0,
+            at.1,
+            cell * cols as f64,
+            cell * rows as f64
+        ));
+    }
+
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
         self.push(format_args!(r#"<line x1="{}" y1="{}" x2="{}" y2="{}" class="{class}"/>"#, n(from.0), n(from.1), n(to.0), n(to.1)));
     }
@@ -53,19 +88,16 @@ impl Svg {
     }
 
     pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
+        let anchor = anchor.name();
         self.push(format_args!(r#"<text x="{}" y="{}" text-anchor="{anchor}" class="{class}">{}</text>"#, n(at.0), n(at.1), escape(text)));
     }
 
-    /// Text that reads upwards, centred at a point.
-    pub(super) fn text_upwards(&mut self, at: (f64, f64), class: &str, text: &str) {
+    /// Text that reads upwards.
+    pub(super) fn text_upwards(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
         let (x, y) = (n(at.0), n(at.1));
+        let anchor = anchor.name();
         self.push(format_args!(
-            r#"<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})" class="{class}">{}</text>"#,
+            r#"<text x="{x}" y="{y}" text-anchor="{anchor}" transform="rotate(-90 {x} {y})" class="{class}">{}</text>"#,
             escape(text)
         ));
     }

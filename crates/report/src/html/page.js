@@ -10,11 +10,25 @@
 
   // Tooltips: one for the page, moved to what the pointer is on.
   const tip = document.getElementById("tip");
+  // A cell of a matrix is found by the place of the pointer, and its value stands in the figure's table.
+  const cellUnder = (event) => {
+    const figure = event.target.closest ? event.target.closest("figure") : null;
+    const field = figure && figure.querySelector("[data-cell]");
+    if (!field || !event.target.closest("svg")) return null;
+    const box = field.getBoundingClientRect();
+    const side = box.width * field.dataset.cell / field.getAttribute("width");
+    const [column, row] = [Math.floor((event.clientX - box.left) / side), Math.floor((event.clientY - box.top) / side)];
+    const table = figure.querySelector("table");
+    const cells = table && row >= 0 && column >= 0 && table.tBodies[0].rows[row] ? table.tBodies[0].rows[row].cells : [];
+    if (!cells[column + 1]) return null;
+    return `reference ${cells[0].textContent}, suspect ${table.tHead.rows[0].cells[column + 1].textContent}: ${cells[column + 1].textContent}`;
+  };
   const show = (event) => {
     const target = event.target.closest ? event.target.closest("[data-tip]") : null;
-    tip.hidden = !target;
-    if (!target) return;
-    tip.textContent = target.dataset.tip;
+    const text = target ? target.dataset.tip : cellUnder(event);
+    tip.hidden = !text;
+    if (!text) return;
+    tip.textContent = text;
     const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     const below = event.clientY + 18;
     const y = below + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 12 : below;

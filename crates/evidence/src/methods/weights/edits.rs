@@ -24,7 +24,7 @@ card! {
     /// None.
     /// # Assumptions
     /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
-    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a flat rest.
+    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a rest no larger than rounding.
     /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
     /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect.
     /// # Survives
@@ -60,6 +60,9 @@ const GRID_VALUES: usize = 256;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
+/// Largest rest of an adapter's difference, relative to the weights: the worst rounding of a merge in bf16 is 2^-8. A merge with another
+/// model also has a flat rest, and a larger one.
+const ADAPTER_REST: f64 = 1.0 / 256.0;
 
 /// What happened to one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +123,7 @@ impl Method for Edits {
             let ranks: Vec<usize> = spectra.iter().filter_map(|(_, rank)| *rank).collect();
             if !spectra.is_empty() && ranks.len() == spectra.len() && pruned.is_empty() {
                 let rank = ranks.iter().max().copied().unwrap_or(0);
-                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a flat rest", ranks.len()));
+                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len()));
             } else {
                 let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
                 name("finetune", format!("{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}", other.len(), percent(&other)));
@@ -208,12 +211,14 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
         return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
     }
-    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(LOOK_ROWS));
+    let look_rows = if pair.suspect_weight.cols == 1 { LOOK_COLS } else { LOOK_ROWS };
+    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(look_rows));
     let cols: Vec<usize> = (0..pair.suspect_weight.cols.min(LOOK_COLS)).collect();
     let (mut a, mut b) = (Vec::new(), Vec::new());
     view::gather(case.reference.model, &pair.reference_weight, &rows, &cols, &mut a)?;
     view::gather(case.suspect.model, &pair.suspect_weight, &rows, &cols, &mut b)?;
-    let rounds = |to: fn(f32) -> f32| a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
+    // Values that are all equal where one looks were not rounded there; what differs elsewhere is another change.
+    let rounds = |to: fn(f32) -> f32| a != b && a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
     if rounds(|v| bf16::from_f32(v).to_f32()) {
         return Ok(Change::Rounded(Encoding::Bf16));
     }
@@ -262,7 +267,13 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
             if !differences(&mut |rows| second.push_rows(rows))? {
                 return Ok((pair, None));
             }
-            Ok((pair, second.finish().ok().and_then(|spectrum| spectrum.low_rank())))
+            let Ok(spectrum) = second.finish() else { return Ok((pair, None)) };
+            let rank = spectrum.low_rank().filter(|&rank| {
+                let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
+                let rest = 1.0 - strong / spectrum.total_squares;
+                rest <= 0.0 || pair.moments.relative_difference().is_some_and(|difference| rest.sqrt() * difference <= ADAPTER_REST)
+            });
+            Ok((pair, rank))
         })
         .collect()
 }
