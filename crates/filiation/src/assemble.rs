@@ -88,7 +88,11 @@ fn side(model: &Model, custody: &Custody) -> data::Side {
 }
 
 fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
-    custody.files.iter().map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() }).collect()
+    custody
+        .files
+        .iter()
+        .map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() })
+        .collect()
 }
 
 fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
@@ -108,7 +112,11 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
                 .scope
                 .by_layer
                 .iter()
-                .map(|layer| data::LayerScope { layer: layer.layer.clone(), shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64, elements: layer.elements })
+                .map(|layer| data::LayerScope {
+                    layer: layer.layer.clone(),
+                    shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64,
+                    elements: layer.elements,
+                })
                 .collect(),
         },
         relation: verdict.relation.iter().map(|name| relation(name)).collect::<Result<_, _>>()?,
@@ -171,7 +179,11 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
-            finding.parts.extend(o.relations.iter().map(|r| data::Explanation { label: r.name.into(), words: r.words.clone(), ..data::Explanation::default() }));
+            finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
+                label: r.name.into(),
+                words: r.words.clone(),
+                ..data::Explanation::default()
+            }));
         }
         Outcome::NotApplicable { why } => {
             finding.outcome = data::Outcome::NotApplicable;
@@ -210,7 +222,14 @@ fn explanation(case: &Examined<'_>, pairs: &PairsByLabel<'_>, e: &Explanation) -
         parts.push(leaf("suspect", case.suspect_custody, &case.suspect.weights[pair.suspect]));
         parts.push(leaf("reference", case.reference_custody, &case.reference.weights[pair.reference]));
     }
-    data::Explanation { label: e.label.clone(), value: e.value, unit: e.unit.into(), words: e.words.clone(), parts, ..data::Explanation::default() }
+    data::Explanation {
+        label: e.label.clone(),
+        value: e.value,
+        unit: e.unit.into(),
+        words: e.words.clone(),
+        parts,
+        ..data::Explanation::default()
+    }
 }
 
 fn card(card: &Card) -> data::Card {
@@ -344,8 +363,19 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
 }
 
 fn command(args: &Compare) -> String {
-    let quote = |text: &str| if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) };
-    let mut words = vec!["filiation".to_owned(), "compare".into(), quote(&args.reference.display().to_string()), quote(&args.suspect.display().to_string())];
+    let quote = |text: &str| {
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) {
+            text.to_owned()
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    let mut words = vec![
+        "filiation".to_owned(),
+        "compare".into(),
+        quote(&args.reference.display().to_string()),
+        quote(&args.suspect.display().to_string()),
+    ];
     for control in &args.control {
         words.extend(["--control".to_owned(), quote(&control.display().to_string())]);
     }

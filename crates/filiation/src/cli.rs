@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Was this model derived from that one? Exact tests, stated error rates, and evidence that both sides can re-run.
 #[derive(Debug, Parser)]
-#[command(name = "filiation", version, propagate_version = true, max_term_width = 80)]
+#[command(name = "filiation", version, propagate_version = true, term_width = 80)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -42,7 +42,10 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         if !(1..=MAX_THREADS).contains(&n) {
             return Err(Error::Usage { message: format!("threads: found {n}, expected 1 to {MAX_THREADS}"), hint: None });
         }
-        rayon::ThreadPoolBuilder::new().num_threads(n).build_global().map_err(|error| Error::Usage { message: format!("threads: {error}"), hint: None })?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build_global()
+            .map_err(|error| Error::Usage { message: format!("threads: {error}"), hint: None })?;
     }
     let progress = Progress::new(cli.quiet);
     match &cli.command {

@@ -27,7 +27,12 @@ impl Progress {
 
     /// A phase measured in bytes.
     pub(crate) fn bytes(&self, what: &str, total: u64) -> Phase {
-        self.phase(what, total, "{msg:26} {wide_bar} {bytes:>10} of {total_bytes:>10} {eta:>4} left", &format!(", {}", indicatif::HumanBytes(total)))
+        self.phase(
+            what,
+            total,
+            "{msg:26} {wide_bar} {bytes:>10} of {total_bytes:>10} {eta:>4} left",
+            &format!(", {}", indicatif::HumanBytes(total)),
+        )
     }
 
     /// A phase measured in steps.
@@ -39,7 +44,9 @@ impl Progress {
         let bar = match self {
             Self::Bars => {
                 let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10)).with_style(style).with_message(what.to_owned())
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10))
+                    .with_style(style)
+                    .with_message(what.to_owned())
             }
             Self::Lines => {
                 self.note(&format!("{what}{size}"));

@@ -38,7 +38,9 @@ impl Claims {
             claims.base_models.push(Claim { value: name.to_owned(), origin: "config.json `_name_or_path`".into() });
         }
         let adapter = read_json(&folder.join("adapter_config.json"))?;
-        if let Some(name) = adapter.as_ref().and_then(|c| c.get("base_model_name_or_path")).and_then(|v| v.as_str()).filter(|name| !name.is_empty()) {
+        if let Some(name) =
+            adapter.as_ref().and_then(|c| c.get("base_model_name_or_path")).and_then(|v| v.as_str()).filter(|name| !name.is_empty())
+        {
             claims.base_models.push(Claim { value: name.to_owned(), origin: "adapter_config.json `base_model_name_or_path`".into() });
         }
         for (key, value) in metadata {
@@ -64,7 +66,11 @@ impl Claims {
             if let (None, Some((name, _))) = (item, line.split_once(':')) {
                 key = if line.starts_with(char::is_whitespace) { "" } else { name.trim() };
             }
-            let value = item.map(without_comment).or_else(|| line.split_once(':').map(|(_, value)| without_comment(value))).unwrap_or_default().trim();
+            let value = item
+                .map(without_comment)
+                .or_else(|| line.split_once(':').map(|(_, value)| without_comment(value)))
+                .unwrap_or_default()
+                .trim();
             for value in value.trim_matches(['[', ']']).split(',').map(|v| v.trim().trim_matches(['"', '\''])).filter(|v| !v.is_empty()) {
                 let claim = Claim { value: value.to_owned(), origin: format!("README.md `{key}`") };
                 match key {
@@ -95,7 +101,8 @@ mod tests {
 
     #[test]
     fn front_matter_gives_the_three_claims_in_every_spelling() {
-        let one = "---\nlicense: apache-2.0\nbase_model: org/base\nbase_model_relation: \"quantized\"\ntags:\n- base_model:other\n---\ntext";
+        let one =
+            "---\nlicense: apache-2.0\nbase_model: org/base\nbase_model_relation: \"quantized\"\ntags:\n- base_model:other\n---\ntext";
         assert_eq!(claims_of(one), (vec!["org/base".into()], Some("quantized".into()), Some("apache-2.0".into())));
         let list = "---\nbase_model:\n- org/a\n- org/b\nlicense: mit\n---\n";
         assert_eq!(claims_of(list), (vec!["org/a".into(), "org/b".into()], None, Some("mit".into())));

@@ -43,7 +43,11 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
             let mut offset = 0;
             while offset < file.size() {
                 let n = (file.size() - offset).min(buffer.len() as u64) as usize;
-                file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error })?;
+                file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io {
+                    path: file.path.clone(),
+                    action: "read",
+                    error,
+                })?;
                 hash.update(&buffer[..n]);
                 offset += n as u64;
                 advance(n as u64);
@@ -59,11 +63,14 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
             Ok(digest)
         })
         .collect::<Result<_, SourceError>>()?;
-    let mut lines: Vec<String> = tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
+    let mut lines: Vec<String> =
+        tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
     lines.sort();
     let sha256 = match &files[..model.files().len()] {
         [only] => only.sha256.clone(),
-        several => sha256_of(several.iter().map(|f| format!("{}  {}\n", f.sha256, f.path.file_name().unwrap_or_default().to_string_lossy()))),
+        several => {
+            sha256_of(several.iter().map(|f| format!("{}  {}\n", f.sha256, f.path.file_name().unwrap_or_default().to_string_lossy())))
+        }
     };
     Ok(Custody { files, sha256, tensors, tensor_root: sha256_of(lines) })
 }
@@ -109,7 +116,8 @@ fn tensor_digest(model: &Model, index: usize) -> Result<String, SourceError> {
 
 fn digest_values(model: &Model, index: usize, mut hash: blake3::Hasher) -> Result<String, SourceError> {
     let tensor = &model.tensors()[index];
-    let is_walked = matches!(tensor.storage, Storage::Deflated { .. } | Storage::Varints(_) | Storage::Strided { .. } | Storage::ColumnMajor(_));
+    let is_walked =
+        matches!(tensor.storage, Storage::Deflated { .. } | Storage::Varints(_) | Storage::Strided { .. } | Storage::ColumnMajor(_));
     let chunk = if is_walked { CHUNK_VALUES_WALKED } else { CHUNK_VALUES };
     let rows_at_once = (chunk / tensor.row_elements().max(1)).max(1);
     let (mut values, mut bytes) = (Vec::new(), Vec::new());

@@ -56,7 +56,8 @@ fn of_folder(folder: &Path) -> Result<WeightFiles, SourceError> {
     let mut found = match INDICES.iter().map(|name| folder.join(name)).find(|index| index.is_file()) {
         Some(index) => of_index(&index)?,
         None => {
-            let of = |extensions: &&&[&str]| -> Vec<PathBuf> { names.iter().filter(|path| has_extension(path, extensions)).cloned().collect() };
+            let of =
+                |extensions: &&&[&str]| -> Vec<PathBuf> { names.iter().filter(|path| has_extension(path, extensions)).cloned().collect() };
             let files = CONTAINERS.iter().map(|extensions| of(&extensions)).find(|files| !files.is_empty());
             let files = files.ok_or_else(|| no_weights(folder, n_files))?;
             WeightFiles { files: one_model(folder, files)?, ..WeightFiles::default() }
@@ -66,7 +67,11 @@ fn of_folder(folder: &Path) -> Result<WeightFiles, SourceError> {
     for path in names.iter().filter(|path| has_extension(path, &all_extensions) && !found.files.contains(path)) {
         // Other shards of a container that was left out are told by its first one.
         if path.extension() == taken.as_deref() || shard_of(path).is_none_or(|(_, number, _)| number == 1) {
-            found.warnings.push(format!("the folder also holds `{}`, which was not read; `{}` was", name_of(path), found.files.first().map(|p| name_of(p)).unwrap_or_default()));
+            found.warnings.push(format!(
+                "the folder also holds `{}`, which was not read; `{}` was",
+                name_of(path),
+                found.files.first().map(|p| name_of(p)).unwrap_or_default()
+            ));
         }
     }
     Ok(found)
@@ -86,7 +91,12 @@ fn no_weights(folder: &Path, n_files: usize) -> SourceError {
 /// One file, all shards of one file, or the file that the libraries would load.
 fn one_model(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, SourceError> {
     if let Some((stem, _, count)) = files.first().and_then(|path| shard_of(path)) {
-        let numbers: Vec<usize> = files.iter().filter_map(|path| shard_of(path)).filter(|shard| shard.0 == stem && shard.2 == count).map(|shard| shard.1).collect();
+        let numbers: Vec<usize> = files
+            .iter()
+            .filter_map(|path| shard_of(path))
+            .filter(|shard| shard.0 == stem && shard.2 == count)
+            .map(|shard| shard.1)
+            .collect();
         if numbers.len() == files.len() {
             if let Some(missing) = (1..=count.min(files.len() + 1)).find(|number| !numbers.contains(number)) {
                 return Err(FormatError::new("shards", format!("{} of {count}, without number {missing}", files.len()), "all of them")
@@ -101,7 +111,9 @@ fn one_model(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, SourceE
     }
     files.iter().find(|path| PREFERRED.iter().any(|name| path.ends_with(name))).map(|path| vec![path.clone()]).ok_or_else(|| {
         let found: Vec<String> = files.iter().map(|path| format!("`{}`", name_of(path))).collect();
-        FormatError::new("folder", format!("several weight files ({})", found.join(", ")), "one model").hint("pass the file itself").at(folder)
+        FormatError::new("folder", format!("several weight files ({})", found.join(", ")), "one model")
+            .hint("pass the file itself")
+            .at(folder)
     })
 }
 
@@ -111,9 +123,13 @@ fn of_index(index: &Path) -> Result<WeightFiles, SourceError> {
     let names: BTreeSet<&String> = declared.values().collect();
     let missing: Vec<&&String> = names.iter().filter(|name| !folder.join(name).is_file()).collect();
     if let Some(first) = missing.first() {
-        return Err(FormatError::new("shards", format!("no file `{}`", first.escape_debug()), format!("all {} files that the index names", names.len()))
-            .hint(format!("{} of them are missing: the download is incomplete, fetch it again", missing.len()))
-            .at(index));
+        return Err(FormatError::new(
+            "shards",
+            format!("no file `{}`", first.escape_debug()),
+            format!("all {} files that the index names", names.len()),
+        )
+        .hint(format!("{} of them are missing: the download is incomplete, fetch it again", missing.len()))
+        .at(index));
     }
     if names.is_empty() {
         return Err(FormatError::new("weight map", "no tensors", "at least one").at(index));
@@ -199,7 +215,10 @@ mod tests {
         let (files, warnings) = answer(&["model.onnx", "model_quantized.onnx"]).unwrap();
         assert_eq!((files, warnings.len()), (vec!["model.onnx".to_owned()], 1));
         let (sentence, hint) = answer(&["a.gguf", "b.gguf"]).unwrap_err();
-        assert_eq!((sentence.as_str(), hint.as_str()), ("folder: found several weight files (`a.gguf`, `b.gguf`), expected one model", "pass the file itself"));
+        assert_eq!(
+            (sentence.as_str(), hint.as_str()),
+            ("folder: found several weight files (`a.gguf`, `b.gguf`), expected one model", "pass the file itself")
+        );
     }
 
     #[test]

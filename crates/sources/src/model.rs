@@ -2,10 +2,10 @@
 
 use crate::bytes::ReadAt;
 use crate::claims::Claims;
+use crate::folder::{self, WeightFiles};
 use crate::store::{self, DataFile};
 use crate::tensor::{Extent, MAX_HEADER_BYTES, MetaValue, Parsed, TensorInfo, validate};
 use crate::vocabulary::Vocabulary;
-use crate::folder::{self, WeightFiles};
 use crate::{Binding, Encoding, FormatError, SourceError, TensorSource, ctranslate2, family, gguf, npz, onnx, safetensors, torch};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,17 +48,26 @@ fn look_alike(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let text = head.trim_ascii_start();
     let is_page = |start: &[u8]| text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
     if head.starts_with(b"version https://git-lfs") || head.starts_with(b"# xet version") {
-        return Some(("a pointer of Git LFS or Xet, not the file that it stands for", "run `git lfs pull` in the repository, or fetch the file itself"));
+        return Some((
+            "a pointer of Git LFS or Xet, not the file that it stands for",
+            "run `git lfs pull` in the repository, or fetch the file itself",
+        ));
     }
     if is_page(b"<!doctype html") || is_page(b"<html") || is_page(b"<?xml") {
-        return Some(("a web page", "a download that needs a login or a licence agreement leaves a page in place of the file; fetch it again"));
+        return Some((
+            "a web page",
+            "a download that needs a login or a licence agreement leaves a page in place of the file; fetch it again",
+        ));
     }
     // A safetensors file can begin with the byte of a brace; the length that it belongs to has zeros, which no text has.
     if (text.starts_with(b"{") || text.starts_with(b"[")) && !head.contains(&0) {
         return Some(("JSON text", "pass the weights, or the folder that holds them; a configuration says nothing about weights"));
     }
     if head.starts_with(b"\x89HDF\r\n") {
-        return Some(("an HDF5 file, as Keras and TensorFlow write", "convert the weights to safetensors with the library that wrote them"));
+        return Some((
+            "an HDF5 file, as Keras and TensorFlow write",
+            "convert the weights to safetensors with the library that wrote them",
+        ));
     }
     let packed: [(&[u8], &str); 4] =
         [(b"\x1f\x8b", "a gzip file"), (b"\x28\xb5\x2f\xfd", "a zstd file"), (b"\xfd7zXZ", "an xz file"), (b"BZh", "a bzip2 file")];
@@ -208,7 +217,21 @@ impl Model {
             .map(|path| DataFile::open(&path))
             .collect::<Result<_, _>>()?;
         let binding = family::bind(&tensors, config.as_ref(), &metadata);
-        Ok(Self { path: path.to_owned(), format, config, metadata, vocabulary, claims, warnings, is_truncated, is_adapter, binding, files, beside, tensors })
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            config,
+            metadata,
+            vocabulary,
+            claims,
+            warnings,
+            is_truncated,
+            is_adapter,
+            binding,
+            files,
+            beside,
+            tensors,
+        })
     }
 
     /// The files that hold weights, in order.
@@ -235,14 +258,22 @@ impl Model {
 impl TensorInfo {
     /// Whether the values can be trained weights, as opposed to indices, masks and shape arithmetic.
     pub fn is_numeric_weight(&self) -> bool {
-        self.affine.is_some() || matches!(self.encoding, Encoding::F64 | Encoding::F32 | Encoding::F16 | Encoding::Bf16 | Encoding::F8E4M3 | Encoding::F8E5M2 | Encoding::Block(_))
+        self.affine.is_some()
+            || matches!(
+                self.encoding,
+                Encoding::F64 | Encoding::F32 | Encoding::F16 | Encoding::Bf16 | Encoding::F8E4M3 | Encoding::F8E5M2 | Encoding::Block(_)
+            )
     }
 
     fn shifted(mut self, files: usize) -> Self {
         use crate::tensor::Storage;
         let shift = |extent: &mut Extent| extent.file += files;
         match &mut self.storage {
-            Storage::Dense(e) | Storage::Varints(e) | Storage::ColumnMajor(e) | Storage::Strided { extent: e, .. } | Storage::Deflated { extent: e, .. } => shift(e),
+            Storage::Dense(e)
+            | Storage::Varints(e)
+            | Storage::ColumnMajor(e)
+            | Storage::Strided { extent: e, .. }
+            | Storage::Deflated { extent: e, .. } => shift(e),
             Storage::Pieces(pieces) => pieces.iter_mut().for_each(shift),
         }
         self
@@ -266,10 +297,11 @@ impl TensorSource for Model {
             return None;
         }
         let file = &self.files[extent.file];
-        Some(
-            file.read_exact_at(extent.offset + bytes.start, out)
-                .map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error }),
-        )
+        Some(file.read_exact_at(extent.offset + bytes.start, out).map_err(|error| SourceError::Io {
+            path: file.path.clone(),
+            action: "read",
+            error,
+        }))
     }
 }
 
@@ -294,7 +326,9 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<serde_json::Value>, Source
 
 /// The names that PEFT and llama.cpp give to the two factors of a low-rank change.
 fn is_adapter_name(name: &str) -> bool {
-    [".lora_A", ".lora_B", ".lora_a", ".lora_b", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector"].iter().any(|part| name.contains(part))
+    [".lora_A", ".lora_B", ".lora_a", ".lora_b", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -32,7 +32,8 @@ pub(crate) fn find_method(id: &str) -> Result<&'static dyn Method, Error> {
 fn propose(id: &str) -> String {
     let ids: Vec<&str> = METHODS.iter().map(|method| method.card().id).collect();
     let same_name = ids.iter().find(|known| known.split_once('.').is_some_and(|(_, name)| name == id));
-    let nearest = ids.iter().map(|known| (distance(id, known), known)).min().filter(|&(n, known)| n <= known.len() / 4).map(|(_, known)| known);
+    let nearest =
+        ids.iter().map(|known| (distance(id, known), known)).min().filter(|&(n, known)| n <= known.len() / 4).map(|(_, known)| known);
     match same_name.or(nearest) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("the ids are {}", ids.join(", ")),

@@ -70,7 +70,15 @@ fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
         lines.push(("left out", format!("{n} tensors, {} elements: {why}", grouped(elements))));
     }
     if let Some(vocabulary) = &model.vocabulary {
-        lines.push(("tokenizer", format!("{} tokens, {} merges, from {}", grouped(vocabulary.used() as u64), grouped(vocabulary.merges.len() as u64), vocabulary.origin)));
+        lines.push((
+            "tokenizer",
+            format!(
+                "{} tokens, {} merges, from {}",
+                grouped(vocabulary.used() as u64),
+                grouped(vocabulary.merges.len() as u64),
+                vocabulary.origin
+            ),
+        ));
     }
     for claim in model.claims.base_models.iter().chain(&model.claims.relation).chain(&model.claims.licence) {
         lines.push(("claims", format!("{} ({})", claim.value, claim.origin)));
@@ -89,7 +97,13 @@ fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
     if tensors {
         text.push('\n');
         for (tensor, digest) in model.tensors().iter().zip(&custody.tensors) {
-            text.push_str(&format!("{}  {:8} {:?}  {}\n", &digest[..16], tensor.encoding.to_string(), tensor.shape, tensor.name.escape_debug()));
+            text.push_str(&format!(
+                "{}  {:8} {:?}  {}\n",
+                &digest[..16],
+                tensor.encoding.to_string(),
+                tensor.shape,
+                tensor.name.escape_debug()
+            ));
         }
     }
     text
