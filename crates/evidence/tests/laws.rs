@@ -1,5 +1,7 @@
 //! Laws that every method of the registry obeys.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where a checkpoint of its own cannot be read")]
+
 mod observe;
 
 use evidence::{HEADINGS, METHODS, Outcome};

@@ -22,7 +22,7 @@ impl Network {
             let mut gaussian = Gaussian::new(seed, &format!("fine-tune {}", tensor.name));
             // Gains move by what they differ from one, not by their size.
             let size = if tensor.is_matrix() { tensor.rms() } else { 0.06 };
-            tensor.values.iter_mut().for_each(|v| *v += (relative * size * gaussian.next()) as f32);
+            tensor.values.iter_mut().for_each(|v| *v += (relative * size * gaussian.draw()) as f32);
         }
         self
     }
@@ -131,7 +131,7 @@ impl Network {
     pub fn rescaled(mut self, seed: u64) -> Self {
         for tensor in &mut self.tensors {
             // Powers of two, so that no value is rounded.
-            let scale = 2f32.powi(Gaussian::new(seed, &tensor.name).next().round() as i32);
+            let scale = 2f32.powi(Gaussian::new(seed, &tensor.name).draw().round() as i32);
             tensor.values.iter_mut().for_each(|v| *v *= scale);
         }
         self

@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
     clippy::missing_panics_doc,
     reason = "tests stop where they cannot write a file or name a tensor that is not there"
 )]

@@ -17,7 +17,7 @@ impl Gaussian {
     }
 
     /// The next number, by the method of Box and Muller.
-    pub fn next(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
@@ -29,7 +29,7 @@ impl Gaussian {
 
     /// The next `n` numbers, times `scale`.
     pub fn vector(&mut self, n: usize, scale: f64) -> Vec<f32> {
-        (0..n).map(|_| (scale * self.next()) as f32).collect()
+        (0..n).map(|_| (scale * self.draw()) as f32).collect()
     }
 
     /// A uniformly random order of `n` items.
