@@ -84,7 +84,8 @@ pub(crate) fn p_value(log10: f64, kind: Option<NullKind>) -> String {
 pub(crate) fn four_decimals(value: f64) -> String {
     let size = value.abs();
     let four = format!("{size:.4}");
-    let text = if four == "1.0000" && size < 1.0 { plain(size) } else { four };
+    let near = if four == "1.0000" && size < 1.0 { plain(size) } else { four.clone() };
+    let text = if near == "1" { four } else { near };
     if value < 0.0 && text != "0.0000" { format!("{MINUS}{text}") } else { text }
 }
 
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(plain(2.5e-9), "2.5e\u{2212}9");
         assert_eq!(plain(688.0), "688");
         assert_eq!([four_decimals(-0.02), four_decimals(1.0), four_decimals(-1e-9)], ["\u{2212}0.0200", "1.0000", "0.0000"]);
-        assert_eq!(four_decimals(0.999_999_6), "0.9999996");
+        assert_eq!([four_decimals(0.999_999_6), four_decimals(1.0 - 1e-16)], ["0.9999996", "1.0000"]);
         assert_eq!(log10(-0.001), "0.00");
         assert_eq!(log10(-4229.1), "\u{2212}4229.1");
         assert_eq!(bytes(90_868_376), "90.9 MB");

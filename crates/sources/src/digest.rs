@@ -1,6 +1,7 @@
 //! Digests: of files, so that both parties know which bytes were read, and of tensors, so that a number unfolds to values.
 
 use crate::bytes::ReadAt;
+use crate::store::DataFile;
 use crate::tensor::{Storage, TensorInfo};
 use crate::{Encoding, Model, SourceError, TensorSource};
 use rayon::prelude::*;
@@ -33,38 +34,10 @@ pub struct FileDigest {
 
 /// Digests all files and tensors of a model; `advance` is told the bytes done.
 pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody, SourceError> {
-    let files: Vec<FileDigest> = model
-        .files()
-        .par_iter()
-        .chain(model.beside())
-        .map(|file| {
-            let mut hash = Sha256::new();
-            let mut buffer = vec![0u8; 1 << 20];
-            let mut offset = 0;
-            while offset < file.size() {
-                let n = (file.size() - offset).min(buffer.len() as u64) as usize;
-                file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io {
-                    path: file.path.clone(),
-                    action: "read",
-                    error,
-                })?;
-                hash.update(&buffer[..n]);
-                offset += n as u64;
-                advance(n as u64);
-            }
-            Ok(FileDigest { path: file.path.clone(), bytes: file.size(), sha256: hex(&hash.finalize()) })
-        })
-        .collect::<Result<_, SourceError>>()?;
-    let tensors: Vec<String> = (0..model.tensors().len())
-        .into_par_iter()
-        .map(|index| {
-            let digest = tensor_digest(model, index)?;
-            advance(model.tensors()[index].stored_bytes().unwrap_or(0));
-            Ok(digest)
-        })
-        .collect::<Result<_, SourceError>>()?;
-    let mut lines: Vec<String> =
-        tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
+    // SHA-256 runs along a file on one core; the tensors keep the others busy meanwhile, on the pages that it brought in.
+    let (files, tensors) = rayon::join(|| file_digests(model, advance), || tensor_digests(model, advance));
+    let (files, tensors) = (files?, tensors?);
+    let mut lines: Vec<String> = tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
     lines.sort();
     let sha256 = match &files[..model.files().len()] {
         [only] => only.sha256.clone(),
@@ -75,14 +48,43 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
     Ok(Custody { files, sha256, tensors, tensor_root: sha256_of(lines) })
 }
 
+fn file_digests(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<FileDigest>, SourceError> {
+    let digest = |file: &DataFile| {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0u8; READ_BYTES];
+        let mut offset = 0;
+        while offset < file.size() {
+            let n = (file.size() - offset).min(buffer.len() as u64) as usize;
+            file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error })?;
+            hash.update(&buffer[..n]);
+            offset += n as u64;
+            advance(n as u64);
+        }
+        Ok(FileDigest { path: file.path.clone(), bytes: file.size(), sha256: hex(&hash.finalize()) })
+    };
+    model.files().par_iter().chain(model.beside()).map(digest).collect()
+}
+
+fn tensor_digests(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<String>, SourceError> {
+    let digest = |index: usize| {
+        let digest = tensor_digest(model, index)?;
+        advance(model.tensors()[index].stored_bytes().unwrap_or(0));
+        Ok(digest)
+    };
+    // One tensor a task: the largest is a large part of the whole, and nobody should wait behind it.
+    (0..model.tensors().len()).into_par_iter().with_max_len(1).map(digest).collect()
+}
+
 /// Bytes that [`custody`] will report through `advance`.
 pub fn custody_bytes(model: &Model) -> u64 {
     let tensors: u64 = model.tensors().iter().filter_map(|t| t.stored_bytes().ok()).sum();
     tensors + model.files().iter().chain(model.beside()).map(ReadAt::size).sum::<u64>()
 }
 
-/// Values read at once.
-const CHUNK_VALUES: usize = 256 * 1024;
+/// Bytes of one read: large beside the cost of the call, small beside a core's second-level cache.
+const READ_BYTES: usize = 256 * 1024;
+/// Values widened at a time, for the same reason.
+const CHUNK_VALUES: usize = 64 * 1024;
 /// The same for storage that every read walks from its start: small chunks would walk it thousands of times.
 const CHUNK_VALUES_WALKED: usize = 16 << 20;
 
@@ -98,7 +100,7 @@ fn tensor_digest(model: &Model, index: usize) -> Result<String, SourceError> {
     if !widens(tensor) {
         hash.update(tensor.encoding.to_string().as_bytes());
         let bytes = tensor.stored_bytes().unwrap_or(0);
-        let mut buffer = vec![0u8; bytes.min(1 << 20) as usize];
+        let mut buffer = vec![0u8; bytes.min(READ_BYTES as u64) as usize];
         let mut offset = 0;
         while offset < bytes {
             let n = (bytes - offset).min(buffer.len() as u64);
@@ -123,8 +125,11 @@ fn digest_values(model: &Model, index: usize, mut hash: blake3::Hasher) -> Resul
     let (mut values, mut bytes) = (Vec::new(), Vec::new());
     for start in (0..tensor.rows()).step_by(rows_at_once) {
         model.read_f32(index, start..(start + rows_at_once).min(tensor.rows()), &mut values)?;
-        bytes.clear();
-        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        // Little-endian on every machine; on most this is a plain copy.
+        bytes.resize(values.len() * 4, 0);
+        for (place, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(&values) {
+            *place = value.to_le_bytes();
+        }
         hash.update(&bytes);
     }
     Ok(hash.finalize().to_hex().to_string())

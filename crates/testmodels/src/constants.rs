@@ -7,7 +7,9 @@ use std::f64::consts::TAU;
 pub fn sinusoidal_table(name: &str, positions: usize, width: usize) -> Tensor {
     let half = width / 2;
     let angle = |t: usize, i: usize| t as f64 / 10_000f64.powf(i as f64 / (half - 1) as f64);
-    let values = (0..positions).flat_map(|t| (0..width).map(move |i| if i < half { angle(t, i).sin() } else { angle(t, i - half).cos() } as f32)).collect();
+    let values = (0..positions)
+        .flat_map(|t| (0..width).map(move |i| if i < half { angle(t, i).sin() } else { angle(t, i - half).cos() } as f32))
+        .collect();
     Tensor { name: name.into(), shape: vec![positions, width], values }
 }
 

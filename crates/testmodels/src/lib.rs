@@ -3,7 +3,12 @@
 //! Everything is a function of its seed. What independent trainings share in life is shared here too: the tokens' frequencies, a common
 //! direction over tokens, gains near one, biases that never moved.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests stop where they cannot write a file or name a tensor that is not there")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests stop where they cannot write a file or name a tensor that is not there"
+)]
 
 mod constants;
 mod edits;

@@ -30,7 +30,11 @@ impl Tensor {
         let len = self.row_len();
         let mut shape = self.shape.clone();
         shape[0] = rows.len();
-        Self { name: self.name.clone(), shape, values: rows.iter().flat_map(|&row| self.values[row * len..][..len].iter().copied()).collect() }
+        Self {
+            name: self.name.clone(),
+            shape,
+            values: rows.iter().flat_map(|&row| self.values[row * len..][..len].iter().copied()).collect(),
+        }
     }
 
     /// The matrix with its axes exchanged.

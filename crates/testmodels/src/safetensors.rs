@@ -32,7 +32,8 @@ pub fn save_shards(network: &Network, dtype: Dtype, n: usize) -> TempDir {
         map.extend(tensors().map(|t| (t.name.clone(), json!(file))));
         write(&folder.path().join(&file), tensors(), dtype);
     }
-    std::fs::write(folder.path().join("model.safetensors.index.json"), json!({ "metadata": {}, "weight_map": map }).to_string()).expect("an index");
+    std::fs::write(folder.path().join("model.safetensors.index.json"), json!({ "metadata": {}, "weight_map": map }).to_string())
+        .expect("an index");
     folder
 }
 

@@ -223,7 +223,7 @@ mod tests {
         let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
         assert_eq!([p(-0.3), p(-0.44), p(-1.5), p(0.0), p(-3.2)], ["0.51", "0.37", "0.032", "1", "10^-3"]);
-        assert_eq!(p_in_brackets(&PValue::bound(-1.0, "test")), "p ≤ 0.37");
-        assert_eq!(p_in_brackets(&PValue::bound(0.0, "test")), "p = 1");
+        assert_eq!(p_in_brackets(&PValue::new(-1.0, NullDistribution::Bound { of: "test" })), "p ≤ 0.37");
+        assert_eq!(p_in_brackets(&PValue::new(0.0, NullDistribution::Bound { of: "test" })), "p = 1");
     }
 }

@@ -5,7 +5,7 @@ mod case;
 use case::compare;
 use stats::tails::ln_normal_sf;
 use stats::uniformity::{clopper_pearson, ks_uniform};
-use testmodels::Llama;
+use testmodels::{Llama, gru, lstm};
 use verdict::Conclusion;
 
 /// Enough for the rule of three to say "below one in a hundred".
@@ -60,6 +60,23 @@ fn p_values_hold_over_hundreds_of_independent_pairs() {
     assert_eq!(derived, 0);
     println!("no derivation in {PAIRS} independent pairs: at 95 % confidence the rate is below {:.4}", 3.0 / PAIRS as f64);
     assert!(pairs.iter().all(|p| p.conclusion == Conclusion::SupportsIndependence));
+}
+
+/// The same without family or names, and with recurrent matrices whose diagonals are alike in all networks.
+#[test]
+fn networks_that_no_family_describes_are_not_called_derived_either() {
+    let mut rejected = 0;
+    for pair in 0..40 {
+        for diagonal in [0.0, 0.3] {
+            for build in [gru, lstm] {
+                let compared = compare(&build(3000 + 2 * pair, diagonal), &build(3001 + 2 * pair, diagonal));
+                assert_ne!(compared.verdict.conclusion, Conclusion::SupportsDerivation, "{}", compared.verdict.statement);
+                rejected += u64::from(compared.of("weights.matrix-match").p_value.is_some_and(|p| p.value() <= 0.05));
+            }
+        }
+    }
+    let (least, _) = clopper_pearson(rejected, 160, 0.999).unwrap();
+    assert!(least <= 0.05, "{rejected} of 160 pairs at .05");
 }
 
 /// The power that goes with it: the same sizes, after a change of a third of the weights' size.

@@ -4,6 +4,7 @@ mod case;
 
 use case::{compare, compare_files};
 use testmodels::{Dtype, Llama, Network, NewRow, bert, gpt2, save, save_q8_0};
+use verdict::Conclusion;
 
 fn base() -> Network {
     Llama::new(1).build()
@@ -73,6 +74,27 @@ fn a_change_of_low_rank_is_an_adapter() {
 }
 
 #[test]
+fn a_small_adapter_is_found_and_an_average_with_a_stranger_is_none() {
+    // Narrower matrices leave the sketch too few values beside the rank to call the rest flat.
+    let wide = Llama { hidden: 128, intermediate: 128, ..Llama::new(1) }.build();
+    for relative in [0.02, 0.05] {
+        compare_bf16(&wide, &wide.clone().with_adapter(3, 8, relative, &["q_proj", "up_proj"])).expect_derivation(&["adapter"]);
+    }
+    let stranger = Llama::new(2).build();
+    let average = base().map(|mut tensor| {
+        tensor.values.iter_mut().zip(&stranger.tensor(&tensor.name).values).for_each(|(v, w)| *v = 0.5 * (*v + w));
+        vec![tensor]
+    });
+    let compared = compare(&base(), &average);
+    assert_eq!(compared.verdict.conclusion, Conclusion::SupportsDerivation, "{}", compared.verdict.statement);
+    assert!(
+        compared.verdict.relation.contains(&"finetune") && !compared.verdict.relation.contains(&"adapter"),
+        "{:?}",
+        compared.verdict.relation
+    );
+}
+
+#[test]
 fn zeros_of_the_smallest_values_are_pruning() {
     let compared = compare(&base(), &base().pruned(0.5));
     compared.expect_derivation(&["pruned"]);
@@ -84,7 +106,8 @@ fn zeros_of_the_smallest_values_are_pruning() {
 fn dropped_repeated_and_new_blocks_are_changed_layers() {
     let base = Llama { layers: 4, ..Llama::new(1) }.build();
     let stranger = Llama::new(2).build();
-    for blocks in [vec![0, 1, 2], vec![0, 1, 3], vec![1, 2, 3], vec![0, 1, 1, 2, 3], vec![0, 1, 2, 0, 1, 2, 3]] {
+    // The last but one is stacked from overlapping runs, as SOLAR was made from Mistral (arXiv:2312.15166, section 2).
+    for blocks in [vec![0, 1, 2], vec![0, 1, 3], vec![1, 2, 3], vec![0, 1, 1, 2, 3], vec![0, 1, 2, 0, 1, 2, 3], vec![3, 2, 1, 0]] {
         let compared = compare(&base, &base.with_layers(&blocks));
         assert_eq!(compared.correspondence.blocks.path.iter().map(|p| p.unwrap_or(99)).collect::<Vec<_>>(), blocks);
         compared.expect_derivation(&["identical", "layers-changed"]);
@@ -114,14 +137,16 @@ fn a_cut_an_extended_and_a_reordered_vocabulary_are_found() {
 #[test]
 fn a_model_with_one_part_from_the_reference_is_partial() {
     let stranger = Llama::new(2).build();
-    let suspect = stranger.clone().map(|tensor| vec![if tensor.name == "model.embed_tokens.weight" { base().tensor(&tensor.name).clone() } else { tensor }]);
+    let suspect = stranger
+        .clone()
+        .map(|tensor| vec![if tensor.name == "model.embed_tokens.weight" { base().tensor(&tensor.name).clone() } else { tensor }]);
     let compared = compare(&base(), &suspect);
     compared.expect_derivation(&["partial"]);
     let scope = &compared.verdict.scope;
     for (role, found) in &scope.roles {
         assert_eq!(found.fraction(), if role == "embed" { 1.0 } else { 0.0 }, "{role}");
     }
-    assert!(compared.verdict.statement.contains("(in embed)"), "{}", compared.verdict.statement);
+    assert!(compared.verdict.statement.contains("in the embeddings; none of"), "{}", compared.verdict.statement);
 }
 
 #[test]
@@ -134,6 +159,12 @@ fn several_edits_at_once_are_all_named() {
     rows.extend([NewRow::New; 32]);
     let (reference, suspect) = (save(&base(), Dtype::F32), save_q8_0(&base().with_vocabulary(&rows, 3)));
     compare_files(reference.path(), suspect.path()).expect_derivation(&["quantized", "vocabulary-changed"]);
+
+    let (reference, suspect) = (save(&base(), Dtype::F32), save_q8_0(&base().finetuned(3, 0.3)));
+    compare_files(reference.path(), suspect.path()).expect_derivation(&["quantized", "finetune"]);
+
+    let cut = base().with_vocabulary(&old_rows(0..500), 3);
+    compare(&base(), &cut.with_adapter(3, 4, 0.2, &["q_proj", "up_proj"])).expect_derivation(&["adapter", "vocabulary-changed"]);
 
     compare(&base(), &base().with_layers(&[0, 2]).finetuned(3, 0.05)).expect_derivation(&["finetune", "layers-changed"]);
 }

@@ -2,7 +2,7 @@
 
 mod case;
 
-use case::{compare, shipped, compare_files};
+use case::{compare, compare_files, shipped};
 use sources::Model;
 use testmodels::{Llama, Network, Tensor};
 use verdict::{Conclusion, Verdict};
@@ -13,10 +13,17 @@ fn base() -> Network {
 
 /// DESIGN.md, invariant 12: the report says "supports"; it accuses nobody and claims no certainty.
 fn expect_careful_words(verdict: &Verdict) {
-    let all = [vec![verdict.statement.clone()], verdict.limits.clone(), verdict.would_help.clone().into_iter().collect()].concat().join(" ").to_lowercase();
-    for word in ["prove", "proof", "stolen", "theft", "guilty", "match", "certain", "copied illegally", "infring", "{", "}"] {
-        assert!(!all.contains(word), "`{word}` in: {all}");
+    let all = [vec![verdict.statement.clone()], verdict.limits.clone(), verdict.would_help.clone().into_iter().collect()]
+        .concat()
+        .join(" ")
+        .to_lowercase();
+    let words: Vec<&str> = all.split(|c: char| !c.is_alphabetic()).collect();
+    for word in
+        ["proves", "proved", "proof", "stolen", "theft", "guilty", "match", "matches", "matched", "certain", "certainly", "infringes"]
+    {
+        assert!(!words.contains(&word), "`{word}` in: {all}");
     }
+    assert!(!all.contains(['{', '}']), "an unfilled placeholder in: {all}");
     assert!(verdict.statement.ends_with('.') && !verdict.statement.contains('\n'), "{}", verdict.statement);
 }
 
@@ -44,8 +51,12 @@ fn identity_is_stated_as_such() {
 fn independence_is_stated_with_what_was_compared_and_what_could_hide() {
     let verdict = compare_files(&shipped("base"), &shipped("independent")).verdict;
     expect_careful_words(&verdict);
-    assert!(verdict.statement.starts_with("The evidence supports independent training over undisguised derivation: "), "{}", verdict.statement);
-    assert!(verdict.statement.contains("could be compared") && verdict.statement.contains("p = "), "{}", verdict.statement);
+    assert!(
+        verdict.statement.starts_with("The evidence supports independent training over undisguised derivation: "),
+        "{}",
+        verdict.statement
+    );
+    assert!(verdict.statement.contains("could be compared") && verdict.statement.contains("(p "), "{}", verdict.statement);
     for words in ["permuted, rotated", "distillation"] {
         assert!(verdict.limits.iter().any(|limit| limit.contains(words)), "{words}: {:?}", verdict.limits);
     }

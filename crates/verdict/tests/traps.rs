@@ -178,8 +178,16 @@ fn gates_in_another_order_are_the_same_layer() {
 fn untouched_and_zero_tensors_are_no_evidence() {
     let with_blanks = |network: Network| {
         let mut network = network;
-        let blank = |name: &str, value: f32, shape: &[usize]| Tensor { name: name.into(), shape: shape.to_vec(), values: vec![value; shape.iter().product()] };
-        network.tensors.extend([blank("extra.zeros", 0.0, &[256, 64]), blank("extra.ones", 1.0, &[4096]), blank("extra.half", 0.5, &[64, 64])]);
+        let blank = |name: &str, value: f32, shape: &[usize]| Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            values: vec![value; shape.iter().product()],
+        };
+        network.tensors.extend([
+            blank("extra.zeros", 0.0, &[256, 64]),
+            blank("extra.ones", 1.0, &[4096]),
+            blank("extra.half", 0.5, &[64, 64]),
+        ]);
         network.tensor_mut("model.layers.0.mlp.up_proj.weight").values.fill(0.0);
         network
     };
@@ -203,10 +211,12 @@ fn values_that_are_not_finite_decide_nothing() {
     compare(&base(), &spoiled(stranger())).expect_independence();
     let copy = compare(&spoiled(base()), &spoiled(base()));
     assert_eq!(copy.verdict.conclusion, Conclusion::SupportsDerivation, "{}", copy.verdict.statement);
-    let everything = |value: f32| base().map(|mut tensor| {
-        tensor.values.fill(value);
-        vec![tensor]
-    });
+    let everything = |value: f32| {
+        base().map(|mut tensor| {
+            tensor.values.fill(value);
+            vec![tensor]
+        })
+    };
     for value in [f32::NAN, f32::INFINITY] {
         let compared = compare(&everything(value), &everything(value));
         assert_ne!(compared.verdict.conclusion, Conclusion::SupportsDerivation, "{}", compared.verdict.statement);
@@ -230,10 +240,36 @@ fn recurrent_networks_are_found_again_after_training() {
     for network in [gru(1, 0.0), gru(1, 0.2)] {
         compare(&network, &network.clone().finetuned(3, 0.1)).expect_derivation(&["finetune"]);
     }
-    // Every matrix of this one is a stack of squares, whose test has a floor of 1e-4: too little to conclude, too alike to deny.
-    let network = lstm(1, 0.0);
-    let compared = compare(&network, &network.clone().finetuned(3, 0.1));
-    assert_ne!(compared.verdict.conclusion, Conclusion::SupportsIndependence, "{}", compared.verdict.statement);
+    // Where every matrix is a stack of squares, the joint test has a floor of 1e-4: too little to conclude, too alike to deny.
+    let squares = lstm(1, 0.0).map(|tensor| if tensor.name == "projection.weight" { vec![] } else { vec![tensor] });
+    let compared = compare(&squares, &squares.clone().finetuned(3, 0.1));
+    assert_eq!(compared.verdict.conclusion, Conclusion::Inconclusive, "{}", compared.verdict.statement);
+    assert!(compared.verdict.would_help.is_some());
+}
+
+/// Rows of trained matrices lie around a mean of the model's own. Two such means correlate by chance as short vectors do, here by up to .4,
+/// and carry the correlation of all elements with them.
+#[test]
+fn strong_means_of_strangers_are_not_shared() {
+    let with_means = |seed: u64| {
+        let mut network = Llama::tiny(seed).build();
+        for tensor in network.tensors.iter_mut().filter(|t| t.is_matrix()) {
+            let cols = tensor.row_len();
+            let mean = Gaussian::new(seed, &format!("mean of {}", tensor.name)).vector(cols, tensor.rms());
+            tensor.values.iter_mut().enumerate().for_each(|(i, v)| *v += mean[i % cols]);
+        }
+        network
+    };
+    let mut most: f64 = 0.0;
+    for pair in 0..20 {
+        let compared = compare(&with_means(2 * pair), &with_means(2 * pair + 1));
+        compared.expect_independence();
+        assert_eq!(compared.verdict.scope.shared_fraction, 0.0);
+        for p in compared.correspondence.pairs.iter().filter(|p| p.suspect_weight.cols > 1) {
+            most = if p.correlation() > most { p.correlation() } else { most };
+        }
+    }
+    assert!(most > 0.2, "the trap is not set: {most}");
 }
 
 #[test]

@@ -213,7 +213,8 @@ fn write_both(reference: &Path, suspect: &Path, tensors: &[(usize, Tensor)]) -> 
         }
     }
     // Synced, so that the system can forget the pages for a cold run.
-    let finish = |mut file: BufWriter<File>, path: &Path| file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Error::io("write", path));
+    let finish =
+        |mut file: BufWriter<File>, path: &Path| file.flush().and_then(|()| file.get_ref().sync_all()).map_err(Error::io("write", path));
     finish(original, reference)?;
     finish(copy, suspect)
 }

@@ -3,6 +3,7 @@
 use crate::Error;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
@@ -56,4 +57,12 @@ pub(super) fn require_free(folder: &Path, bytes: u64) -> Result<(), Error> {
 pub(super) fn peak_memory(pid: u32) -> Option<u64> {
     let value = field(&read(&format!("/proc/{pid}/status")), "VmHWM")?;
     Some(value.split(' ').next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// Processor time of this process and of the children that it has waited for.
+pub(super) fn processor_time() -> Option<Duration> {
+    let text = read("/proc/self/stat");
+    // After the name in parentheses: utime, stime, cutime and cstime are fields 14 to 17 of proc(5), in ticks of 10 ms.
+    let ticks: Vec<u64> = text.rsplit_once(')')?.1.split_whitespace().skip(11).take(4).map(str::parse).collect::<Result<_, _>>().ok()?;
+    Some(Duration::from_millis(10 * ticks.iter().sum::<u64>()))
 }

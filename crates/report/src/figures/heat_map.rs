@@ -185,11 +185,17 @@ fn caption(matrix: &BlockMatrix, matches: &[TensorMatch]) -> String {
     let runner_up = (0..matrix.cols.len()).filter_map(|j| runner_up_of_column(matrix, j)).max_by(f64::total_cmp);
     match (lowest, highest) {
         (Some(lowest), _) => {
-            let place = if tensors { "its partner" } else { "the reference's block of the same place" };
-            let size = if clear.len() == 1 { numbers::plain(lowest) } else { format!("{} or more", numbers::plain(lowest)) };
+            let n = clear.len();
+            let size = if n == 1 { numbers::plain(lowest) } else { format!("{} or more", numbers::plain(lowest)) };
+            let is = if n == 1 { "is" } else { "are" };
+            let place = match (in_place == n, tensors) {
+                (true, true) => "always its partner".to_owned(),
+                (true, false) => "always at the same place".to_owned(),
+                (false, true) => format!("its partner for {in_place} of them"),
+                (false, false) => format!("at the same place for {in_place} of them"),
+            };
             caption.push_str(&format!(
-                " {} of {} {many} of the suspect are like one of the reference, with {size}; for {in_place} of them that is {place}.",
-                clear.len(),
+                " {n} of {} {many} of the suspect {is} clearly like one of the reference ({size}), {place}.",
                 cols.len()
             ));
             if let Some(runner_up) = runner_up {
@@ -343,9 +349,9 @@ mod tests {
         let figure = draw(&matrix, &[]).unwrap();
         assert_eq!(figure.title, "Every matrix against every matrix");
         assert!(
-            figure.caption.contains(
-                "3 of 3 matrices of the suspect are like one of the reference, with 0.99 or more; for 3 of them that is its partner"
-            ),
+            figure
+                .caption
+                .contains("3 of 3 matrices of the suspect are clearly like one of the reference (0.99 or more), always its partner."),
             "{}",
             figure.caption
         );

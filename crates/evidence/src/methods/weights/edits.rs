@@ -3,9 +3,10 @@
 use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+use crate::side::Side;
 use half::{bf16, f16};
 use rayon::prelude::*;
-use sources::{Encoding, TensorSource, view};
+use sources::{Encoding, TensorSource, Weight, view};
 use stats::{InputError, sampling};
 use stats::spectra::SpectrumSketch;
 use std::collections::BTreeSet;
@@ -110,6 +111,12 @@ impl Method for Edits {
             let worst = rounded.iter().filter_map(|p| p.moments.relative_difference()).max_by(f64::total_cmp).unwrap_or(0.0);
             name("quantized", format!("{:.1} % of the shared elements: {}; largest relative difference {worst:.4}", percent(&rounded), Vec::from_iter(forms).join(", ")));
         }
+        // A change larger than its grid hides the rounding, not that the suspect is stored on a grid.
+        let stored: Vec<&Pair> = shared.iter().filter(|p| is_on_grid(case.suspect, &p.suspect_weight) && !is_on_grid(case.reference, &p.reference_weight)).copied().collect();
+        if rounded.is_empty() && !stored.is_empty() {
+            let forms: BTreeSet<String> = stored.iter().map(|pair| stored_form(case, pair)).collect();
+            name("quantized", format!("{:.1} % of the shared elements are stored as {}", percent(&stored), Vec::from_iter(forms).join(", ")));
+        }
         let pruned = of(&|c| matches!(c, Change::Pruned { .. }));
         if !pruned.is_empty() {
             let zeroed: u64 = pruned.iter().map(|p| p.moments.n_zeroed).sum();
@@ -165,6 +172,11 @@ impl Method for Edits {
         observation.relations = relations;
         Ok(Outcome::Observed(observation))
     }
+}
+
+fn is_on_grid(side: &Side<'_>, weight: &Weight) -> bool {
+    let info = &side.model.tensors()[weight.view.tensor];
+    info.encoding.is_quantised() || info.affine.is_some()
 }
 
 fn stored_form(case: &Case<'_>, pair: &Pair) -> String {
