@@ -1,5 +1,7 @@
 //! Digests speak of values: the same values have the same digests in every container. `testdata/scripts/make_containers.py` makes the files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
+
 use sources::digest::{Custody, custody};
 use sources::{Model, TensorSource};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! What is not a model, or not all of one, is told apart before anything is concluded from it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
+
 use sources::Model;
 use std::path::{Path, PathBuf};
 

@@ -155,21 +155,20 @@ fn results_go_to_stdout_and_progress_to_stderr() {
     --- stdout
     Supports independence over derivation
     The evidence supports independent training over undisguised derivation: none of
-    the suspect's trained matrices corresponds to one of the reference (100 % of its
-    trained parameters could be compared), and their alignment is what independent
-    training shows (p = #).
+    the suspect's trained matrices corresponds to one of the reference's (100 % of
+    its trained parameters could be compared), and they agree no more than
+    independently trained models do (p ≤ #).
 
-    chance     p = # if independent (bound: the smaller of two rigorous p-values,
-               times 4, times the paths of blocks; weights.unit-alignment)
+    p-value    ≤ # (bound; weights.unit-alignment)
 
     reference  testdata/models/base (602,976 parameters)
     suspect    testdata/models/independent (602,976 parameters)
 
-     method                   statistic  log10 p  kind   outcome
+     method                   statistic  p-value  kind   outcome
      weights.tensor-identity          0        –  –      observed
-     weights.unit-alignment      #    −#  bound  observed
-     weights.matrix-match        #     #  bound  observed
-     weights.haar-bound           #     #  bound  observed
+     weights.unit-alignment      #   ≤ #  bound  observed
+     weights.matrix-match        #        1  bound  observed
+     weights.haar-bound           #        1  bound  observed
      weights.edits                    –        –  –      not applicable
      tokenizer.overlap                1        –  –      observed
       weights.edits: no tensor of the suspect corresponds to one of the reference,

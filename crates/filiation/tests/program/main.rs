@@ -1,5 +1,7 @@
 //! The whole program as its users meet it: arguments in; stdout, stderr, exit code and files out.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
+
 mod compare;
 mod containers;
 mod contract;
