@@ -64,10 +64,10 @@ pub(crate) fn p_value(log10: f64, kind: Option<NullKind>) -> String {
     let value = if log10 <= -4.0 {
         format!("10^{MINUS}{}", (-log10).floor() as u64)
     } else {
-        let p = 10f64.powf(log10.min(0.0));
+        let p = 10f64.powf(log10.clamp(-4.0, 0.0));
         let scale = if p < 0.1 { 10f64.powi(2 - p.log10().ceil() as i32) } else { 100.0 };
         // The last subtraction keeps 0.36 from becoming 0.37 by its binary tail.
-        let up = ((p * scale - 1e-6).ceil() / scale).min(1.0);
+        let up = ((p * scale - 1e-6).ceil() / scale).clamp(0.0, 1.0);
         let text = format!("{up:.*}", scale.log10().round() as usize);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };

@@ -37,7 +37,8 @@ pub fn custody(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Custody,
     // SHA-256 runs along a file on one core; the tensors keep the others busy meanwhile, on the pages that it brought in.
     let (files, tensors) = rayon::join(|| file_digests(model, advance), || tensor_digests(model, advance));
     let (files, tensors) = (files?, tensors?);
-    let mut lines: Vec<String> = tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
+    let mut lines: Vec<String> =
+        tensors.iter().zip(model.tensors()).map(|(digest, tensor)| format!("{digest} {}\n", tensor.name)).collect();
     lines.sort();
     let sha256 = match &files[..model.files().len()] {
         [only] => only.sha256.clone(),
@@ -55,7 +56,11 @@ fn file_digests(model: &Model, advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Fil
         let mut offset = 0;
         while offset < file.size() {
             let n = (file.size() - offset).min(buffer.len() as u64) as usize;
-            file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error })?;
+            file.read_exact_at(offset, &mut buffer[..n]).map_err(|error| SourceError::Io {
+                path: file.path.clone(),
+                action: "read",
+                error,
+            })?;
             hash.update(&buffer[..n]);
             offset += n as u64;
             advance(n as u64);

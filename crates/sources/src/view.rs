@@ -206,7 +206,9 @@ impl<'a> Stored<'a> {
         let (gap, chunk_values) = match self.tensor.storage {
             Storage::Dense(_) | Storage::Pieces(_) => (GAP_VALUES / width.max(1), DIRECT_CHUNK_VALUES),
             // These are read from their start whatever the rows: never start anew without need.
-            Storage::Strided { .. } | Storage::Deflated { .. } | Storage::Varints(_) | Storage::ColumnMajor(_) => (usize::MAX, CHUNK_VALUES),
+            Storage::Strided { .. } | Storage::Deflated { .. } | Storage::Varints(_) | Storage::ColumnMajor(_) => {
+                (usize::MAX, CHUNK_VALUES)
+            }
         };
         let most = (chunk_values / width.max(1)).max(1);
         let mut values = Vec::new();

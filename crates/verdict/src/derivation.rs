@@ -82,10 +82,12 @@ pub fn derivation(
         inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
     } else if shared > 0 && (beyond_chance || identical >= MIN_IDENTICAL_ELEMENTS) {
         let all_identical = identical == shared;
-        let sentence = if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
+        let sentence =
+            if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
         // An identity is a fact whatever the power of the tests beside it.
         let chance = if beyond_chance { chance } else { wording.chance.none.clone() };
-        let statement = fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
+        let statement =
+            fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
         (Conclusion::SupportsDerivation, statement, None)
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
@@ -157,7 +159,7 @@ fn probability(p: &PValue) -> String {
     }
     let (scale, decimals) = if log10 < -1.0 { (1000.0, 3) } else { (100.0, 2) };
     // The subtraction keeps the binary tail of 0.36 from making it 0.37.
-    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).min(1.0);
+    let up = ((10f64.powf(log10) * scale - 1e-6).ceil() / scale).clamp(0.0, 1.0);
     if up == 1.0 { "1".into() } else { format!("{up:.decimals$}") }
 }
 
@@ -182,7 +184,13 @@ fn share(fraction: f64) -> String {
     }
 }
 
-fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, tested: bool, wording: &Wording) -> Result<Vec<String>, WordingError> {
+fn limits(
+    suspect: &Side<'_>,
+    correspondence: &Correspondence,
+    conclusion: Conclusion,
+    tested: bool,
+    wording: &Wording,
+) -> Result<Vec<String>, WordingError> {
     let words = &wording.limits;
     let mut limits = Vec::new();
     match conclusion {

@@ -255,7 +255,7 @@ fn table(matrix: &BlockMatrix, field: &Field) -> NumberTable {
 
 fn two_decimals(value: f64) -> String {
     // Only the same is 1.00.
-    let shown = if value.abs() < 1.0 - 1e-9 { value.abs().min(0.99) } else { value.abs() };
+    let shown = if value.abs() < 1.0 - 1e-9 { value.abs().clamp(0.0, 0.99) } else { value.abs() };
     signed(value, format!("{shown:.2}"))
 }
 

@@ -58,7 +58,7 @@ impl Svg {
             // Writing to a String cannot fail.
             let _ = write!(path, "M{x:.2} {y:.2}h{side}v{side}h-{side}z");
         }
-        self.push(format_args!(r#"<path d="{path}" class="{class}" fill-opacity="{:.2}"/>"#, opacity.min(1.0)));
+        self.push(format_args!(r#"<path d="{path}" class="{class}" fill-opacity="{:.2}"/>"#, opacity.clamp(0.0, 1.0)));
     }
 
     /// The ground of a matrix; the page finds the cell under the pointer from its measures, and its value in the figure's table.
