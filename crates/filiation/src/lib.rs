@@ -21,6 +21,9 @@ const EXIT_FAILED: u8 = 1;
 /// Exit code of a call that makes no sense.
 const EXIT_USAGE: u8 = 2;
 
+/// More than any machine has; more yet, and the system refuses them one by one.
+const MAX_THREADS: usize = 4096;
+
 /// Runs the program on the process's arguments. 0: ran; 1: failed; 2: usage; 3: the conclusion that `--fail-on` names.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -36,10 +39,13 @@ pub fn run() -> ExitCode {
 
 fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
     if let Some(n) = cli.threads {
-        if n == 0 {
-            return Err(Error::Usage { message: "threads: found 0, expected at least 1".into(), hint: None });
+        if !(1..=MAX_THREADS).contains(&n) {
+            return Err(Error::Usage { message: format!("threads: found {n}, expected 1 to {MAX_THREADS}"), hint: None });
         }
-        rayon::ThreadPoolBuilder::new().num_threads(n).build_global().map_err(|error| Error::Usage { message: format!("threads: {error}"), hint: None })?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build_global()
+            .map_err(|error| Error::Usage { message: format!("threads: {error}"), hint: None })?;
     }
     let progress = Progress::new(cli.quiet);
     match &cli.command {

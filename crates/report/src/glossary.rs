@@ -1,48 +1,103 @@
-//! The words of the report, defined once; a report carries the definitions of those that it uses.
+//! The words of the report and of the code, defined once; a report carries the definitions of those that it uses.
 
 /// A word with its meaning here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Term {
     /// The word.
     pub term: &'static str,
-    /// What it means in a report.
+    /// What it means here.
     pub meaning: &'static str,
-    /// Part of every page, whatever the findings.
     #[serde(skip)]
-    always: bool,
+    place: Place,
+}
+
+/// Where a word is defined besides `GLOSSARY.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On every page, whatever the findings.
+    EveryPage,
+    /// On the pages where it occurs.
+    WhereItOccurs,
+    /// On none: a word of the code and its docs.
+    NoPage,
 }
 
 const fn always(term: &'static str, meaning: &'static str) -> Term {
-    Term { term, meaning, always: true }
+    Term { term, meaning, place: Place::EveryPage }
 }
 
 const fn term(term: &'static str, meaning: &'static str) -> Term {
-    Term { term, meaning, always: false }
+    Term { term, meaning, place: Place::WhereItOccurs }
 }
 
-/// Every word that a report may use in a sense of its own, in alphabetical order.
+const fn code(term: &'static str, meaning: &'static str) -> Term {
+    Term { term, meaning, place: Place::NoPage }
+}
+
+/// Words that this project does not use, and what it says in their place.
+pub const AVOIDED: &[(&str, &str)] = &[
+    ("a and b, base and target, original and copy", "reference and suspect, always in this order"),
+    ("confidence, probability of copying", "p-value, with its kind"),
+    ("detector, test, metric, rule, check", "method (a `#[test]` is a test)"),
+    ("hash, fingerprint for a value computed from bytes", "digest"),
+    ("labels 0 and 1, positive and negative", "null hypothesis and alternative"),
+    ("proves, guilty, stolen, match", "supports derivation over independence, and by how much"),
+    ("score, similarity in per cent", "statistic"),
+    ("tensor type, tensor key", "role"),
+    ("white box, grey box, black box", "access: weights, tokenizer"),
+];
+
+/// Every word that has a sense of its own here, in alphabetical order.
 pub const TERMS: &[Term] = &[
+    code("access", "What a method needs of both sides: their weights, their tokenizer."),
     term("adapter", "A relation: the difference between the two models has low rank, as adapter training leaves it."),
     term("alignment", "Agreement of units that have the same index in both models."),
     term("asymptotic", "A kind of p-value: from the law that the statistic approaches when there are many units."),
+    code("base model", "The origin that a model's own card declares. A claim, not the reference."),
     always("block", "One layer of a network: attention and MLP, with their norms."),
     term("bound", "A kind of p-value: proven never to be smaller than the true one."),
     term(
         "calibration",
         "The measured behaviour of a statistic on models whose history is known; it turns a statistic into a likelihood ratio.",
     ),
-    term("coincidences", "Units whose best counterpart, found in two independent ways, is the same."),
+    code(
+        "card",
+        "What a stranger must know of a method before trusting it, under ten headings, written as the doc comment of its declaration.",
+    ),
+    code("case", "The two sides, how their tensors correspond, and the seed: all that a method is given."),
+    code("checkpoint", "One saved set of weights: a file, or a folder of files."),
+    code(
+        "claim",
+        "What a model card or a config says of a model's origin, licence or relation. Shown beside the findings; nothing is concluded from it.",
+    ),
+    term("coincidences", "Units whose nearest neighbour in the other model, mutually, carries their own index."),
+    code("conclusion", "Supports derivation, supports independence, or inconclusive."),
+    code(
+        "constant",
+        "A tensor that no training touched: position ids, frequency tables, masks, Fourier bases. Unrelated models share them, so they are set apart.",
+    ),
+    code("container", "The file format that holds a checkpoint: safetensors, GGUF, PyTorch zip, ONNX, npz, CTranslate2."),
     term("control", "A model that is known to be independent of the reference, measured in the same way."),
+    code("correspondence", "Which tensor of the suspect is compared with which of the reference, and why these two."),
     term("cosine", "Similarity of two lists of numbers, from −1 (opposite) over 0 (unrelated) to 1 (the same up to scale)."),
+    code("custody", "Digests of the files and tensors that were read, so that both parties know which bytes they speak of."),
     always(
         "derivation",
         "The suspect's weights are a function of the reference's trained weights, or both descend from one trained ancestor.",
     ),
     always("digest", "A short value computed from bytes; equal digests mean equal bytes."),
+    code("distillation", "Training a model on another's outputs. It leaves no trace in weights and is a question of its own."),
+    code("encoding", "How stored bytes become numbers: F32, BF16, Q4_K."),
     term("exact", "A kind of p-value: the distribution of the statistic under the null hypothesis is known, whatever the data."),
+    code(
+        "exchangeable",
+        "Said of a space whose units training treats alike, so that under the null hypothesis their order is uniformly random.",
+    ),
     term("family", "A description of how a kind of model names and lays out its tensors."),
     always("finding", "What one method observed, with its p-value where it has one."),
     term("finetune", "A relation: the same weights, trained further."),
+    term("identical", "A relation: every trained element is equal."),
+    code("inconclusive", "An allowed conclusion: access or size does not permit an answer. The report says what would."),
     always("independence", "Both models were trained from random values that were drawn separately, on whatever data."),
     term("layers-changed", "A relation: blocks were dropped, repeated or added."),
     term(
@@ -50,7 +105,12 @@ pub const TERMS: &[Term] = &[
         "How many times more probable the observations are if the suspect derives from the reference than if it does not.",
     ),
     always("method", "One way to gather evidence; its card says what it tests, survives and fails on."),
+    code(
+        "null distribution",
+        "What a statistic does under the null hypothesis: exact, by permutation, a bound, or asymptotic. Part of every p-value's type.",
+    ),
     always("null hypothesis", "What a p-value assumes: here, that the two models were initialised independently."),
+    code("observation", "What a method gives: a statistic, perhaps a p-value, and how the number came about."),
     always("p-value", "The chance, if the null hypothesis holds, of an observation at least as extreme as this one."),
     term("partial", "A relation: only some of the tensors are shared, the embeddings for example."),
     term("permutation", "A kind of p-value: counted over random reorderings; never below one in their number."),
@@ -58,12 +118,21 @@ pub const TERMS: &[Term] = &[
     term("pruned", "A relation: weights or units were removed."),
     term("quantized", "A relation: the same values, stored with fewer bits."),
     always("reference", "The model that the suspect is held against."),
+    code("relation", "How the suspect differs from the reference, given derivation; spelled as the Hub spells it where it has a word."),
     always("role", "The place of a tensor in a network, whatever the file calls it: attention query, MLP up, embedding."),
+    code("runner-up", "The second most similar tensor of the reference: what the best counterpart must be told apart from."),
     always("scope", "Which part of the suspect's trained parameters is shared."),
+    code("slot", "A role at a place: `3.mlp_up`, block 3's MLP up matrix."),
+    code(
+        "space",
+        "What an axis of a tensor is indexed by: MLP units of a block, heads, residual coordinates, the vocabulary. A family declares it.",
+    ),
     always("statistic", "The number that a method computes."),
     always("suspect", "The model in question. (Forensic texts: the questioned item.)"),
     always("tensor root", "A digest over the digests of all tensors; equal for equal values, whatever the file format."),
     term("unit", "One hidden neuron of a block: a row of the matrices that write it and a column of the one that reads it."),
+    code("verdict", "The conclusion on one question with its scope, relation, strongest rigorous p-value and one sentence."),
+    code("view", "How a role's matrix lies in a stored tensor: which rows, transposed or not, in which order."),
     term("vocabulary-changed", "A relation: tokens were cut or added."),
     term("weights", "The numbers that training sets."),
     always("z", "Standard score: the distance of a statistic from what independence predicts, in standard deviations."),
@@ -72,7 +141,11 @@ pub const TERMS: &[Term] = &[
 /// The terms that every page uses, and those that occur in `text`.
 pub(crate) fn used_in(text: &str) -> Vec<Term> {
     let text = text.to_lowercase();
-    TERMS.iter().filter(|entry| entry.always || text.contains(&entry.term.to_lowercase())).copied().collect()
+    TERMS
+        .iter()
+        .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && text.contains(&entry.term.to_lowercase()))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -86,6 +159,18 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(terms, sorted);
+    }
+
+    #[test]
+    fn every_definition_is_a_sentence() {
+        for Term { term, meaning, .. } in TERMS {
+            assert!(meaning.ends_with('.') && meaning.starts_with(|c: char| c.is_uppercase()), "{term}: {meaning}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_code_stay_off_the_page() {
+        assert!(used_in("a slot of a space").iter().all(|t| t.term != "slot" && t.term != "space"));
     }
 
     #[test]

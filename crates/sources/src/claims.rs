@@ -1,7 +1,7 @@
 //! What a model's card and config *say* of its origin. Claims are context for the report to test; nothing is concluded from them.
 
 use crate::SourceError;
-use crate::model::read_bytes;
+use crate::model::{read_bytes, read_json};
 use crate::tensor::MetaValue;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// Declared origin, each with where it was declared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// `base_model` of the card, or of GGUF metadata.
+    /// `base_model` of the card, of an adapter's configuration, or of GGUF metadata.
     pub base_models: Vec<Claim>,
     /// `base_model_relation` of the card.
     pub relation: Option<Claim>,
@@ -37,6 +37,12 @@ impl Claims {
         if let Some(name) = config.and_then(|c| c.get("_name_or_path")).and_then(|v| v.as_str()).filter(|name| !name.is_empty()) {
             claims.base_models.push(Claim { value: name.to_owned(), origin: "config.json `_name_or_path`".into() });
         }
+        let adapter = read_json(&folder.join("adapter_config.json"))?;
+        if let Some(name) =
+            adapter.as_ref().and_then(|c| c.get("base_model_name_or_path")).and_then(|v| v.as_str()).filter(|name| !name.is_empty())
+        {
+            claims.base_models.push(Claim { value: name.to_owned(), origin: "adapter_config.json `base_model_name_or_path`".into() });
+        }
         for (key, value) in metadata {
             let MetaValue::Text(value) = value else { continue };
             let claim = || Claim { value: value.clone(), origin: format!("metadata `{key}`") };
@@ -60,7 +66,11 @@ impl Claims {
             if let (None, Some((name, _))) = (item, line.split_once(':')) {
                 key = if line.starts_with(char::is_whitespace) { "" } else { name.trim() };
             }
-            let value = item.or_else(|| line.split_once(':').map(|(_, value)| value)).unwrap_or_default().trim();
+            let value = item
+                .map(without_comment)
+                .or_else(|| line.split_once(':').map(|(_, value)| without_comment(value)))
+                .unwrap_or_default()
+                .trim();
             for value in value.trim_matches(['[', ']']).split(',').map(|v| v.trim().trim_matches(['"', '\''])).filter(|v| !v.is_empty()) {
                 let claim = Claim { value: value.to_owned(), origin: format!("README.md `{key}`") };
                 match key {
@@ -72,6 +82,11 @@ impl Claims {
             }
         }
     }
+}
+
+/// YAML comments start at a number sign that follows a space.
+fn without_comment(value: &str) -> &str {
+    value.split_once(" #").map_or(value, |(value, _)| value)
 }
 
 #[cfg(test)]
@@ -86,11 +101,13 @@ mod tests {
 
     #[test]
     fn front_matter_gives_the_three_claims_in_every_spelling() {
-        let one = "---\nlicense: apache-2.0\nbase_model: org/base\nbase_model_relation: \"quantized\"\ntags:\n- base_model:other\n---\ntext";
+        let one =
+            "---\nlicense: apache-2.0\nbase_model: org/base\nbase_model_relation: \"quantized\"\ntags:\n- base_model:other\n---\ntext";
         assert_eq!(claims_of(one), (vec!["org/base".into()], Some("quantized".into()), Some("apache-2.0".into())));
         let list = "---\nbase_model:\n- org/a\n- org/b\nlicense: mit\n---\n";
         assert_eq!(claims_of(list), (vec!["org/a".into(), "org/b".into()], None, Some("mit".into())));
         assert_eq!(claims_of("---\nbase_model: [org/a, 'org/b']\n---").0, ["org/a", "org/b"]);
+        assert_eq!(claims_of("---\nlicense: mit # as the base\n---").2, Some("mit".into()));
     }
 
     #[test]

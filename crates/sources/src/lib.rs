@@ -12,9 +12,11 @@ pub mod digest;
 mod encoding;
 mod error;
 pub mod family;
+mod folder;
 pub mod gguf;
 #[cfg(test)]
 mod hostile;
+pub mod hub;
 #[cfg(test)]
 mod memory;
 mod model;

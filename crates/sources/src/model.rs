@@ -2,6 +2,7 @@
 
 use crate::bytes::ReadAt;
 use crate::claims::Claims;
+use crate::folder::{self, WeightFiles};
 use crate::store::{self, DataFile};
 use crate::tensor::{Extent, MAX_HEADER_BYTES, MetaValue, Parsed, TensorInfo, validate};
 use crate::vocabulary::Vocabulary;
@@ -37,14 +38,53 @@ impl fmt::Display for Format {
     }
 }
 
+/// Bytes that tell every container, and what is often found in a container's place.
+const HEAD_BYTES: usize = 48;
+const CONTAINERS: &str = "safetensors, GGUF, PyTorch zip, ONNX, npz or CTranslate2";
+
+/// What people have in place of the weights, with advice.
+fn look_alike(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    const UNPACK: &str = "unpack it and pass the weight file or the folder that holds it";
+    let text = head.trim_ascii_start();
+    let is_page = |start: &[u8]| text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
+    if head.starts_with(b"version https://git-lfs") || head.starts_with(b"# xet version") {
+        return Some((
+            "a pointer of Git LFS or Xet, not the file that it stands for",
+            "run `git lfs pull` in the repository, or fetch the file itself",
+        ));
+    }
+    if is_page(b"<!doctype html") || is_page(b"<html") || is_page(b"<?xml") {
+        return Some((
+            "a web page",
+            "a download that needs a login or a licence agreement leaves a page in place of the file; fetch it again",
+        ));
+    }
+    // A safetensors file can begin with the byte of a brace; the length that it belongs to has zeros, which no text has.
+    if (text.starts_with(b"{") || text.starts_with(b"[")) && !head.contains(&0) {
+        return Some(("JSON text", "pass the weights, or the folder that holds them; a configuration says nothing about weights"));
+    }
+    if head.starts_with(b"\x89HDF\r\n") {
+        return Some((
+            "an HDF5 file, as Keras and TensorFlow write",
+            "convert the weights to safetensors with the library that wrote them",
+        ));
+    }
+    let packed: [(&[u8], &str); 4] =
+        [(b"\x1f\x8b", "a gzip file"), (b"\x28\xb5\x2f\xfd", "a zstd file"), (b"\xfd7zXZ", "an xz file"), (b"BZh", "a bzip2 file")];
+    packed.into_iter().find(|(start, _)| head.starts_with(start)).map(|(_, found)| (found, UNPACK))
+}
+
 impl Format {
     /// Tells the container from its bytes; the file's name is not evidence.
     pub fn detect(source: &dyn ReadAt) -> Result<Self, FormatError> {
-        let mut head = [0u8; 16];
-        let n = source.size().min(16) as usize;
+        let mut head = [0u8; HEAD_BYTES];
+        let n = source.size().min(HEAD_BYTES as u64) as usize;
         source.read_exact_at(0, &mut head[..n]).map_err(|error| FormatError::new("file", error, "readable bytes"))?;
         if n == 0 {
-            return Err(FormatError::new("file", "no bytes", "a model"));
+            return Err(FormatError::new("file", "no bytes", "a model").hint("the download or the copy broke off; fetch the file again"));
+        }
+        if let Some((found, hint)) = look_alike(&head[..n]) {
+            return Err(FormatError::new("file", found, CONTAINERS).hint(hint));
         }
         if head.starts_with(b"GGUF") || head.starts_with(b"FUGG") {
             return Ok(Self::Gguf);
@@ -71,7 +111,7 @@ impl Format {
         if head[0] == 0x08 && head[1] < 0x80 {
             return Ok(Self::Onnx);
         }
-        Err(FormatError::new("file", format!("bytes that start with {}", hex(&head[..n.min(8)])), "safetensors, GGUF, PyTorch zip, ONNX, npz or CTranslate2")
+        Err(FormatError::new("file", format!("bytes that start with {}", hex(&head[..n.min(8)])), CONTAINERS)
             .hint("pass a weight file or a folder that holds one; archives must be unpacked first"))
     }
 
@@ -107,19 +147,20 @@ pub struct Model {
     pub warnings: Vec<String>,
     /// Whether a file ends before its last tensors do, so that missing tensors say nothing about the model.
     pub is_truncated: bool,
+    /// Whether the tensors are low-rank changes to another model's weights, and no weights themselves.
+    pub is_adapter: bool,
     /// Roles, if a family describes the tensors.
     pub binding: Option<Binding>,
     files: Vec<DataFile>,
+    beside: Vec<DataFile>,
     tensors: Vec<TensorInfo>,
 }
 
 impl Model {
     /// Opens a weight file or a folder. Reads headers only.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let is_folder = path.metadata().map_err(|error| SourceError::Io { path: path.to_owned(), action: "open", error })?.is_dir();
-        let mut warnings = Vec::new();
-        let weight_files = if is_folder { folder_weights(path, &mut warnings)? } else { weight_files_of(path)? };
-        let folder = if is_folder { path } else { path.parent().unwrap_or(Path::new("")) };
+        let WeightFiles { files: weight_files, declared, mut warnings } = folder::weight_files(path)?;
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
 
         let mut files: Vec<DataFile> = Vec::new();
         let mut tensors: Vec<TensorInfo> = Vec::new();
@@ -158,16 +199,49 @@ impl Model {
             }
         }
 
+        let held: std::collections::BTreeSet<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        let absent: Vec<&String> = declared.keys().filter(|name| !held.contains(name.as_str())).collect();
+        if let Some(first) = absent.first() {
+            warnings.push(format!("the index names {} tensors that its files do not hold, first `{}`", absent.len(), first.escape_debug()));
+        }
+        let is_adapter = !tensors.is_empty() && tensors.iter().all(|tensor| is_adapter_name(&tensor.name));
+
         let config = read_json(&folder.join("config.json"))?;
         let vocabulary = Vocabulary::beside(folder)?.or_else(|| Vocabulary::from_gguf(&metadata));
         let claims = Claims::read(folder, config.as_ref(), &metadata)?;
+        let origin = vocabulary.as_ref().map(|v| v.origin.as_str()).unwrap_or_default();
+        let beside: Vec<DataFile> = ["README.md", "adapter_config.json", "config.json", origin]
+            .iter()
+            .map(|name| folder.join(name))
+            .filter(|path| path.is_file())
+            .map(|path| DataFile::open(&path))
+            .collect::<Result<_, _>>()?;
         let binding = family::bind(&tensors, config.as_ref(), &metadata);
-        Ok(Self { path: path.to_owned(), format, config, metadata, vocabulary, claims, warnings, is_truncated, binding, files, tensors })
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            config,
+            metadata,
+            vocabulary,
+            claims,
+            warnings,
+            is_truncated,
+            is_adapter,
+            binding,
+            files,
+            beside,
+            tensors,
+        })
     }
 
     /// The files that hold weights, in order.
     pub fn files(&self) -> &[DataFile] {
         &self.files
+    }
+
+    /// What was read beside the weights: config, tokenizer, card.
+    pub fn beside(&self) -> &[DataFile] {
+        &self.beside
     }
 
     /// Number of stored elements in tensors of numbers that a network could have been trained to: floats and quantised forms.
@@ -184,14 +258,22 @@ impl Model {
 impl TensorInfo {
     /// Whether the values can be trained weights, as opposed to indices, masks and shape arithmetic.
     pub fn is_numeric_weight(&self) -> bool {
-        self.affine.is_some() || matches!(self.encoding, Encoding::F64 | Encoding::F32 | Encoding::F16 | Encoding::Bf16 | Encoding::F8E4M3 | Encoding::F8E5M2 | Encoding::Block(_))
+        self.affine.is_some()
+            || matches!(
+                self.encoding,
+                Encoding::F64 | Encoding::F32 | Encoding::F16 | Encoding::Bf16 | Encoding::F8E4M3 | Encoding::F8E5M2 | Encoding::Block(_)
+            )
     }
 
     fn shifted(mut self, files: usize) -> Self {
         use crate::tensor::Storage;
         let shift = |extent: &mut Extent| extent.file += files;
         match &mut self.storage {
-            Storage::Dense(e) | Storage::Varints(e) | Storage::ColumnMajor(e) | Storage::Strided { extent: e, .. } | Storage::Deflated { extent: e, .. } => shift(e),
+            Storage::Dense(e)
+            | Storage::Varints(e)
+            | Storage::ColumnMajor(e)
+            | Storage::Strided { extent: e, .. }
+            | Storage::Deflated { extent: e, .. } => shift(e),
             Storage::Pieces(pieces) => pieces.iter_mut().for_each(shift),
         }
         self
@@ -215,80 +297,12 @@ impl TensorSource for Model {
             return None;
         }
         let file = &self.files[extent.file];
-        Some(
-            file.read_exact_at(extent.offset + bytes.start, out)
-                .map_err(|error| SourceError::Io { path: file.path.clone(), action: "read", error }),
-        )
+        Some(file.read_exact_at(extent.offset + bytes.start, out).map_err(|error| SourceError::Io {
+            path: file.path.clone(),
+            action: "read",
+            error,
+        }))
     }
-}
-
-/// The weight files of a folder. Where several containers hold the same model, the least processed one is taken and said.
-fn folder_weights(folder: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>, SourceError> {
-    for index in ["model.safetensors.index.json", "pytorch_model.bin.index.json"] {
-        let index = folder.join(index);
-        if index.is_file() {
-            return weight_files_of(&index);
-        }
-    }
-    const CONTAINERS: &[&[&str]] = &[&["safetensors"], &["bin", "pt", "pth"], &["gguf"], &["onnx"], &["npz"]];
-    const NOT_WEIGHTS: &[&str] = &["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt"];
-    let mut names: Vec<PathBuf> = list(folder)?;
-    names.retain(|path| path.file_name().is_none_or(|name| !NOT_WEIGHTS.iter().any(|other| name == *other)));
-    if !names.iter().any(|path| has_extension(path, &["safetensors", "bin", "pt", "pth", "gguf", "onnx", "npz"])) && folder.join("onnx").is_dir() {
-        names = list(&folder.join("onnx"))?;
-    }
-    let mut chosen: Option<Vec<PathBuf>> = None;
-    for extensions in CONTAINERS {
-        let found: Vec<PathBuf> = names.iter().filter(|path| has_extension(path, extensions)).cloned().collect();
-        match &chosen {
-            None if !found.is_empty() => chosen = Some(found),
-            Some(first) if !found.is_empty() => {
-                warnings.push(format!("`{}`: also holds `{}`, which was not read; `{}` was", folder.display(), found[0].display(), first[0].display()));
-            }
-            _ => {}
-        }
-    }
-    let files = chosen.ok_or_else(|| {
-        FormatError::new("folder", format!("{} files, none with weights", names.len()), "a .safetensors, .bin, .pt, .pth, .gguf, .onnx or .npz file")
-            .hint("a configuration alone says nothing about weights; nothing is concluded from it")
-            .at(folder)
-    })?;
-    let shards = files.iter().filter(|path| path.file_stem().and_then(|s| s.to_str()).is_some_and(|stem| stem.contains("-of-"))).count();
-    let preferred = ["model.safetensors", "pytorch_model.bin", "model.bin", "model.onnx"];
-    if files.len() == 1 || shards == files.len() {
-        return Ok(files);
-    }
-    files.iter().find(|path| preferred.iter().any(|name| path.ends_with(name))).map(|path| vec![path.clone()]).ok_or_else(|| {
-        let found: Vec<String> = files.iter().filter_map(|p| p.file_name()).map(|n| format!("`{}`", n.to_string_lossy())).collect();
-        FormatError::new("folder", format!("several weight files ({})", found.join(", ")), "one model").hint("pass the file itself").at(folder)
-    })
-}
-
-/// The files behind one path: an index stands for its shards.
-fn weight_files_of(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".index.json")) {
-        let index = safetensors::parse_index(&read_bytes(path)?).map_err(|e| e.at(path))?;
-        let shards: std::collections::BTreeSet<&String> = index.weight_map.values().collect();
-        return Ok(shards.into_iter().map(|name| path.parent().unwrap_or(Path::new("")).join(name)).collect());
-    }
-    Ok(vec![path.to_owned()])
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|found| extensions.contains(&found))
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let fail = |error| SourceError::Io { path: folder.to_owned(), action: "list", error };
-    let mut paths = Vec::new();
-    for entry in folder.read_dir().map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 /// The whole of a small file; refuses more than [`MAX_HEADER_BYTES`].
@@ -308,6 +322,13 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<serde_json::Value>, Source
         return Ok(None);
     }
     serde_json::from_slice(&read_bytes(path)?).map(Some).map_err(|error| FormatError::new("JSON", error, "one JSON value").at(path))
+}
+
+/// The names that PEFT and llama.cpp give to the two factors of a low-rank change.
+fn is_adapter_name(name: &str) -> bool {
+    [".lora_A", ".lora_B", ".lora_a", ".lora_b", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 fn hex(bytes: &[u8]) -> String {

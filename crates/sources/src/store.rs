@@ -18,9 +18,14 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Opens for reading and takes the size.
+    /// Opens for reading and takes the size. Only regular files can be read at any place; opening a pipe would wait for its writer.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let fail = |error| SourceError::Io { path: path.to_owned(), action: "open", error };
+        let kind = std::fs::metadata(path).map_err(fail)?.file_type();
+        if !kind.is_file() {
+            let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+            return Err(FormatError::new("file", found, "a regular file").at(path));
+        }
         let file = File::open(path).map_err(fail)?;
         let size = file.metadata().map_err(fail)?.len();
         Ok(Self { path: path.to_owned(), size, file })
@@ -102,7 +107,7 @@ pub fn read_f32<F: ReadAt>(files: &[F], tensor: &TensorInfo, rows: Range<usize>,
             FormatError::new("row range", format!("{rows:?}"), format!("a range inside {} rows", tensor.rows())).tensor(&tensor.name)
         );
     }
-    out.clear();
+    // Not cleared first: every place is written below, and zeros written before would cost as much as the values.
     out.resize(rows.len() * row_elements, 0.0);
     let failed = |error: io::Error| FormatError::new("data", error, "readable bytes").tensor(&tensor.name);
     let start = (rows.start * row_elements) as u64;

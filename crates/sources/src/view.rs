@@ -10,10 +10,13 @@ use std::ops::Range;
 #[cfg(doc)]
 use crate::View;
 
-/// Values of a stored tensor that are held at a time, 64 MiB of f32; few in tests, so that they meet the borders.
+/// Values of a stored tensor that are held at a time where every read starts at the tensor's beginning, 64 MiB of f32; few in tests, so
+/// that they meet the borders.
 const CHUNK_VALUES: usize = if cfg!(test) { 12 } else { 16 << 20 };
-/// Unneeded values that are read rather than started anew behind: 256 KiB is about one seek.
-const GAP_VALUES: usize = if cfg!(test) { 4 } else { 64 << 10 };
+/// The same where a read may start anywhere: 4 MiB stay near the core, and the allocator keeps them between calls.
+const DIRECT_CHUNK_VALUES: usize = if cfg!(test) { 12 } else { 1 << 20 };
+/// Unneeded values that are read rather than started anew behind: as dear as a call from memory, and as a seek on a solid-state disk.
+const GAP_VALUES: usize = if cfg!(test) { 4 } else { 16 << 10 };
 
 /// Reads rows `rows` of `weight`, row-major, replacing the contents of `out`.
 ///
@@ -200,12 +203,14 @@ impl<'a> Stored<'a> {
     ) -> Result<(), SourceError> {
         wanted.sort_unstable();
         let width = self.width();
-        let gap = match self.tensor.storage {
-            Storage::Dense(_) | Storage::Pieces(_) => GAP_VALUES / width.max(1),
+        let (gap, chunk_values) = match self.tensor.storage {
+            Storage::Dense(_) | Storage::Pieces(_) => (GAP_VALUES / width.max(1), DIRECT_CHUNK_VALUES),
             // These are read from their start whatever the rows: never start anew without need.
-            Storage::Strided { .. } | Storage::Deflated { .. } | Storage::Varints(_) | Storage::ColumnMajor(_) => usize::MAX,
+            Storage::Strided { .. } | Storage::Deflated { .. } | Storage::Varints(_) | Storage::ColumnMajor(_) => {
+                (usize::MAX, CHUNK_VALUES)
+            }
         };
-        let most = (CHUNK_VALUES / width.max(1)).max(1);
+        let most = (chunk_values / width.max(1)).max(1);
         let mut values = Vec::new();
         let mut rest = wanted.as_slice();
         while let Some(&(first, _)) = rest.first() {

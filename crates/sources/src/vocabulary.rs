@@ -45,11 +45,35 @@ impl Vocabulary {
             let path = folder.join(name);
             if path.is_file() {
                 let text = read_bytes(&path)?;
-                let tokens: Vec<&str> = std::str::from_utf8(&text).map_err(|e| FormatError::new("vocabulary", e, "UTF-8 text").at(&path))?.lines().collect();
-                return Ok(Some(Self { tokens: tokens.iter().map(|t| Some(decode(t, scheme))).collect(), origin: name.into(), ..Self::default() }));
+                let tokens: Vec<&str> =
+                    std::str::from_utf8(&text).map_err(|e| FormatError::new("vocabulary", e, "UTF-8 text").at(&path))?.lines().collect();
+                return Ok(Some(Self {
+                    tokens: tokens.iter().map(|t| Some(decode(t, scheme))).collect(),
+                    origin: name.into(),
+                    ..Self::default()
+                }));
             }
         }
+        let path = folder.join("vocab.json");
+        if let Some(json) = read_json(&path)? {
+            let merges = folder.join("merges.txt");
+            let merges = if merges.is_file() { read_bytes(&merges)? } else { Vec::new() };
+            return Self::from_vocab_json(&json, &String::from_utf8_lossy(&merges)).map(Some).map_err(|e| e.at(&path));
+        }
         Ok(None)
+    }
+
+    /// GPT-2's pair of files: ids by token, and one merge a line after a line with the version.
+    fn from_vocab_json(json: &Value, merges: &str) -> Result<Self, FormatError> {
+        let entries = json.as_object().ok_or_else(|| FormatError::new("vocabulary", "another type", "a map of tokens"))?;
+        let mut vocabulary = Self { origin: "vocab.json".into(), ..Self::default() };
+        // Wav2vec and other character models use the same file name without stand-ins for bytes.
+        let scheme = if merges.is_empty() { Scheme::SentencePiece } else { Scheme::ByteLevel };
+        for (token, id) in entries {
+            vocabulary.set(id.as_u64(), decode(token, scheme))?;
+        }
+        vocabulary.merges = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).map(str::to_owned).collect();
+        Ok(vocabulary)
     }
 
     /// From GGUF metadata.
@@ -62,7 +86,12 @@ impl Vocabulary {
         };
         // Token type 3 is CONTROL in the GGUF specification.
         let special = tokenizer.token_types.iter().enumerate().filter(|&(_, &kind)| kind == 3).map(|(id, _)| id).collect();
-        Some(Self { tokens: tokenizer.tokens.iter().map(|t| Some(decode(t, scheme))).collect(), merges: tokenizer.merges, special, origin: "GGUF metadata".into() })
+        Some(Self {
+            tokens: tokenizer.tokens.iter().map(|t| Some(decode(t, scheme))).collect(),
+            merges: tokenizer.merges,
+            special,
+            origin: "GGUF metadata".into(),
+        })
     }
 
     fn from_tokenizer_json(json: &Value) -> Result<Self, FormatError> {
@@ -85,11 +114,20 @@ impl Vocabulary {
             }
             Some(Value::Array(entries)) => {
                 for (id, entry) in entries.iter().enumerate() {
-                    let token = entry.get(0).and_then(Value::as_str).ok_or_else(|| FormatError::new("vocabulary entry", entry, "[token, score]"))?;
+                    let token = entry
+                        .get(0)
+                        .and_then(Value::as_str)
+                        .ok_or_else(|| FormatError::new("vocabulary entry", entry, "[token, score]"))?;
                     vocabulary.set(Some(id as u64), decode(token, scheme))?;
                 }
             }
-            other => return Err(FormatError::new("vocabulary", if other.is_none() { "none" } else { "another type" }, "a map or a list of tokens")),
+            other => {
+                return Err(FormatError::new(
+                    "vocabulary",
+                    if other.is_none() { "none" } else { "another type" },
+                    "a map or a list of tokens",
+                ));
+            }
         }
         for merge in model.get("merges").and_then(Value::as_array).into_iter().flatten() {
             vocabulary.merges.push(match merge {
@@ -109,7 +147,11 @@ impl Vocabulary {
 
     fn set(&mut self, id: Option<u64>, token: Vec<u8>) -> Result<(), FormatError> {
         let id = id.and_then(|id| usize::try_from(id).ok()).filter(|&id| id < MAX_TOKENS).ok_or_else(|| {
-            FormatError::new("token id", format!("no usable id for `{}`", String::from_utf8_lossy(&token).escape_debug()), format!("an integer below {MAX_TOKENS}"))
+            FormatError::new(
+                "token id",
+                format!("no usable id for `{}`", String::from_utf8_lossy(&token).escape_debug()),
+                format!("an integer below {MAX_TOKENS}"),
+            )
         })?;
         if id >= self.tokens.len() {
             self.tokens.resize(id + 1, None);
@@ -142,10 +184,12 @@ fn decode(token: &str, scheme: Scheme) -> Vec<u8> {
             None if token.starts_with('[') && token.ends_with(']') => token.as_bytes().to_vec(),
             None => format!(" {token}").into_bytes(),
         },
-        Scheme::SentencePiece => match token.strip_prefix("<0x").and_then(|t| t.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => vec![byte],
-            None => token.replace('▁', " ").into_bytes(),
-        },
+        Scheme::SentencePiece => {
+            match token.strip_prefix("<0x").and_then(|t| t.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                Some(byte) => vec![byte],
+                None => token.replace('▁', " ").into_bytes(),
+            }
+        }
         Scheme::ByteLevel => {
             let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
             bytes.unwrap_or_else(|| token.as_bytes().to_vec())
@@ -194,6 +238,16 @@ mod tests {
         let vocabulary = Vocabulary::from_tokenizer_json(&json).unwrap();
         assert_eq!(vocabulary.tokens, [Some(b"a".to_vec()), Some(b" a".to_vec()), Some(b"<s>".to_vec())]);
         assert_eq!((vocabulary.merges, vocabulary.special), (vec!["Ġ a".to_owned()], vec![2]));
+    }
+
+    #[test]
+    fn the_pair_of_files_gives_what_tokenizer_json_gives() {
+        let pair = Vocabulary::from_vocab_json(&serde_json::json!({"a": 0, "Ġa": 1}), "#version: 0.2\nĠ a\n").unwrap();
+        let json =
+            serde_json::json!({"decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {"a": 0, "Ġa": 1}, "merges": ["Ġ a"]}});
+        let one = Vocabulary::from_tokenizer_json(&json).unwrap();
+        assert_eq!((pair.tokens, pair.merges), (one.tokens, one.merges));
+        assert!(Vocabulary::from_vocab_json(&serde_json::json!(["a"]), "").is_err());
     }
 
     #[test]

@@ -82,10 +82,12 @@ pub fn derivation(
         inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
     } else if shared > 0 && (beyond_chance || identical >= MIN_IDENTICAL_ELEMENTS) {
         let all_identical = identical == shared;
-        let sentence = if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
+        let sentence =
+            if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
         // An identity is a fact whatever the power of the tests beside it.
         let chance = if beyond_chance { chance } else { wording.chance.none.clone() };
-        let statement = fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
+        let statement =
+            fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
         (Conclusion::SupportsDerivation, statement, None)
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
@@ -182,7 +184,13 @@ fn share(fraction: f64) -> String {
     }
 }
 
-fn limits(suspect: &Side<'_>, correspondence: &Correspondence, conclusion: Conclusion, tested: bool, wording: &Wording) -> Result<Vec<String>, WordingError> {
+fn limits(
+    suspect: &Side<'_>,
+    correspondence: &Correspondence,
+    conclusion: Conclusion,
+    tested: bool,
+    wording: &Wording,
+) -> Result<Vec<String>, WordingError> {
     let words = &wording.limits;
     let mut limits = Vec::new();
     match conclusion {
@@ -223,7 +231,7 @@ mod tests {
         let p = |log10: f64| probability(&PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
         assert_eq!(p(-4229.1), "10^-4229");
         assert_eq!([p(-0.3), p(-0.44), p(-1.5), p(0.0), p(-3.2)], ["0.51", "0.37", "0.032", "1", "10^-3"]);
-        let bound = |ln_p: f64| p_in_brackets(&PValue::new(ln_p, NullDistribution::Bound { of: "test" }));
-        assert_eq!([bound(-1.0), bound(0.0)], ["p ≤ 0.37", "p = 1"]);
+        assert_eq!(p_in_brackets(&PValue::new(-1.0, NullDistribution::Bound { of: "test" })), "p ≤ 0.37");
+        assert_eq!(p_in_brackets(&PValue::new(0.0, NullDistribution::Bound { of: "test" })), "p = 1");
     }
 }

@@ -7,23 +7,30 @@ use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::{Error, assemble::ControlOutcomes};
 use evidence::{Case, Correspondence, METHODS, Method, Outcome, Side};
-use sources::{Model, digest};
+use sources::{FormatError, Model, SourceError, digest, hub};
+use std::io::Write;
 use std::path::Path;
 use verdict::{Conclusion, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
-    let methods: Vec<&'static dyn Method> = if args.method.is_empty() {
-        METHODS.to_vec()
-    } else {
-        args.method.iter().map(|id| find_method(id)).collect::<Result<_, _>>()?
-    };
+    for id in &args.method {
+        find_method(id)?;
+    }
+    // In the registry's order, each once: the report does not depend on the order of the options.
+    let is_wanted = |method: &&&dyn Method| args.method.is_empty() || args.method.iter().any(|id| id == method.card().id);
+    let methods: Vec<&'static dyn Method> = METHODS.iter().filter(is_wanted).copied().collect();
     let wording = Wording::shipped()?;
     if let Some(folder) = &args.report {
-        // Before the work, not after it: a folder that cannot be made must not cost an hour.
+        // Before the work, not after it: a folder that cannot be made or written must not cost an hour.
         std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
+        tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
     }
+    let cache = hub::cache(|name| std::env::var_os(name));
     let open = |path: &Path| -> Result<Model, Error> {
-        let model = Model::open(path)?;
+        let model = Model::open(&hub::resolve(path, cache.as_deref())?)?;
+        if model.is_adapter {
+            return Err(not_weights(&model).into());
+        }
         for warning in &model.warnings {
             progress.note(&format!("warning: `{}`: {warning}", path.display()));
         }
@@ -59,23 +66,21 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         outcomes: &cards,
         controls: &beside,
         verdict: &verdict,
-    });
+    })?;
     let json = report::json::render(&report).map_err(|e| Error::Report(e.to_string()))?;
     let written = match &args.report {
         Some(folder) => {
             let html = report::html::render(&report).map_err(|e| Error::Report(e.to_string()))?;
-            write_whole(&folder.join("report.json"), &json)?;
-            let page = folder.join("report.html");
-            write_whole(&page, &html)?;
-            Some(page)
+            write_whole(folder, &[("report.json", &json), ("report.html", &html)])?;
+            Some(folder.join("report.html"))
         }
         None => None,
     };
     let written = written.map(|path| path.display().to_string());
     let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
     match args.format {
-        Format::Json => printer.result(&json),
-        Format::Text => printer.result(&report::text::render(&report, text_options)),
+        Format::Json => printer.result(&json)?,
+        Format::Text => printer.result(&report::text::render(&report, text_options))?,
     }
     Ok(conclusion)
 }
@@ -115,14 +120,30 @@ fn examine(
     Ok((correspondence, outcomes))
 }
 
-/// Writes a file so that it is whole or not there: interrupting the run leaves no half-written report.
-fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
-    let fail = |error| Error::Io { action: "write", path: path.to_owned(), error };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".report").tempfile_in(folder).map_err(fail)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fail)?;
-    #[cfg(unix)]
-    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(fail)?;
-    file.persist(path).map_err(|e| fail(e.error))?;
+/// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.
+fn not_weights(model: &Model) -> SourceError {
+    let base = model.claims.base_models.first().map_or(String::new(), |claim| format!(" (its card names `{}`)", claim.value));
+    FormatError::new("model", "an adapter: low-rank changes to another model's weights", "the weights themselves")
+        .hint(format!("merge it into its base model{base} with the library that made it, then compare the result"))
+        .at(&model.path)
+}
+
+/// Writes files so that each is whole or not there: interrupting the run leaves no half-written report.
+fn write_whole(folder: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = folder.join(name);
+        let fail = |error| Error::Io { action: "write", path: path.clone(), error };
+        let mut builder = tempfile::Builder::new();
+        // The user's umask decides who may read the report; temporary files are otherwise the owner's alone.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.prefix(".report").tempfile_in(folder).map_err(fail)?;
+        file.write_all(text.as_bytes()).map_err(fail)?;
+        written.push((path, file));
+    }
+    for (path, file) in written {
+        file.persist(&path).map_err(|e| Error::Io { action: "write", path: path.clone(), error: e.error })?;
+    }
     Ok(())
 }

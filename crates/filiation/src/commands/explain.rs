@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::cli::Explain;
-use crate::printer::Printer;
+use crate::printer::{Printer, wrap};
+use evidence::{METHODS, Method};
 
 /// Columns of text on a terminal.
 const WIDTH: usize = 78;
@@ -16,17 +17,27 @@ pub(crate) fn run(args: &Explain, printer: &Printer) -> Result<(), Error> {
             text.push_str(&format!("  {line}\n"));
         }
     }
-    printer.result(&text);
-    Ok(())
+    printer.result(&text)
 }
 
 /// The method of that id; an unknown one is answered with the nearest names.
-pub(crate) fn find_method(id: &str) -> Result<&'static dyn evidence::Method, Error> {
-    evidence::METHODS.iter().find(|method| method.card().id == id).copied().ok_or_else(|| {
-        let mut ids: Vec<&str> = evidence::METHODS.iter().map(|method| method.card().id).collect();
-        ids.sort_by_key(|known| distance(id, known));
-        Error::Usage { message: format!("method: found `{id}`, expected one of the ids that `filiation methods` lists"), hint: Some(format!("did you mean `{}`?", ids[0])) }
+pub(crate) fn find_method(id: &str) -> Result<&'static dyn Method, Error> {
+    METHODS.iter().find(|method| method.card().id == id).copied().ok_or_else(|| Error::Usage {
+        message: format!("method: found `{id}`, expected one of the ids that `filiation methods` lists"),
+        hint: Some(propose(id)),
     })
+}
+
+/// The id that was probably meant: the same name without its access, or one that differs in few letters; else all ids.
+fn propose(id: &str) -> String {
+    let ids: Vec<&str> = METHODS.iter().map(|method| method.card().id).collect();
+    let same_name = ids.iter().find(|known| known.split_once('.').is_some_and(|(_, name)| name == id));
+    let nearest =
+        ids.iter().map(|known| (distance(id, known), known)).min().filter(|&(n, known)| n <= known.len() / 4).map(|(_, known)| known);
+    match same_name.or(nearest) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("the ids are {}", ids.join(", ")),
+    }
 }
 
 /// Levenshtein distance in characters.
@@ -45,23 +56,6 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().map(|line| line.chars().count()).unwrap_or(0);
-        if line > 0 && line + 1 + word.chars().count() > width {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,10 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn wrapped_lines_keep_the_width_and_every_word() {
-        let text = "one two three four five six seven eight nine ten";
-        let lines = wrap(text, 11);
-        assert!(lines.iter().all(|line| line.len() <= 11), "{lines:?}");
-        assert_eq!(lines.join(" "), text);
+    fn only_a_near_name_is_proposed() {
+        let hint = |id: &str| find_method(id).err().and_then(|e| e.hint().map(str::to_owned)).unwrap_or_default();
+        assert_eq!(hint("weights.unit-alignement"), "did you mean `weights.unit-alignment`?");
+        assert_eq!(hint("haar-bound"), "did you mean `weights.haar-bound`?");
+        assert!(hint("sha256").starts_with("the ids are weights.tensor-identity, "), "{}", hint("sha256"));
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::Error;
 use crate::cli::{Format, Inspect};
-use crate::printer::Printer;
+use crate::printer::{Printer, printable, wrap};
 use crate::progress::Progress;
 use evidence::Side;
 use serde_json::json;
 use sources::digest::{self, Custody};
-use sources::{Model, TensorSource};
+use sources::{Model, TensorSource, hub};
 use std::collections::BTreeMap;
 
 pub(crate) fn run(args: &Inspect, printer: &Printer, progress: &Progress) -> Result<(), Error> {
-    let model = Model::open(&args.model)?;
+    let model = Model::open(&hub::resolve(&args.model, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
     let custody = {
         let phase = progress.bytes("digests", digest::custody_bytes(&model));
         digest::custody(&model, &|n| phase.advance(n))?
@@ -21,8 +21,13 @@ pub(crate) fn run(args: &Inspect, printer: &Printer, progress: &Progress) -> Res
         Format::Json => printer.result(&serde_json::to_string_pretty(&as_json(&side, &custody)).map_err(|e| Error::Report(e.to_string()))?),
         Format::Text => printer.result(&as_text(&side, &custody, args.tensors)),
     }
-    Ok(())
 }
+
+/// Names what the JSON holds; changes with a major version only.
+const SCHEMA: &str = "urn:filiation:inspect:v1";
+/// Columns of the text, and of the label that starts a fact.
+const WIDTH: usize = 80;
+const LABEL: usize = 12;
 
 /// Elements by encoding, largest first.
 fn encodings(model: &Model) -> Vec<(String, u64)> {
@@ -38,6 +43,9 @@ fn encodings(model: &Model) -> Vec<(String, u64)> {
 fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
     let model = side.model;
     let mut lines: Vec<(&str, String)> = vec![("path", model.path.display().to_string()), ("container", model.format.to_string())];
+    if model.is_adapter {
+        lines.push(("adapter", "low-rank changes to another model's weights, not weights themselves".into()));
+    }
     match &model.binding {
         Some(binding) => {
             let layers: Vec<String> = binding.layers.iter().map(|(_, n)| n.to_string()).collect();
@@ -62,7 +70,15 @@ fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
         lines.push(("left out", format!("{n} tensors, {} elements: {why}", grouped(elements))));
     }
     if let Some(vocabulary) = &model.vocabulary {
-        lines.push(("tokenizer", format!("{} tokens, {} merges, from {}", grouped(vocabulary.used() as u64), grouped(vocabulary.merges.len() as u64), vocabulary.origin)));
+        lines.push((
+            "tokenizer",
+            format!(
+                "{} tokens, {} merges, from {}",
+                grouped(vocabulary.used() as u64),
+                grouped(vocabulary.merges.len() as u64),
+                vocabulary.origin
+            ),
+        ));
     }
     for claim in model.claims.base_models.iter().chain(&model.claims.relation).chain(&model.claims.licence) {
         lines.push(("claims", format!("{} ({})", claim.value, claim.origin)));
@@ -72,11 +88,22 @@ fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
     for warning in &model.warnings {
         lines.push(("warning", warning.clone()));
     }
-    let mut text: String = lines.iter().map(|(name, value)| format!("{name:12}  {value}\n")).collect();
+    let mut text = String::new();
+    for (name, value) in &lines {
+        for (i, line) in wrap(&printable(value), WIDTH - LABEL - 2).iter().enumerate() {
+            text.push_str(&format!("{:LABEL$}  {line}\n", if i == 0 { name } else { "" }));
+        }
+    }
     if tensors {
         text.push('\n');
         for (tensor, digest) in model.tensors().iter().zip(&custody.tensors) {
-            text.push_str(&format!("{}  {:8} {:?}  {}\n", &digest[..16], tensor.encoding.to_string(), tensor.shape, tensor.name.escape_debug()));
+            text.push_str(&format!(
+                "{}  {:8} {:?}  {}\n",
+                &digest[..16],
+                tensor.encoding.to_string(),
+                tensor.shape,
+                tensor.name.escape_debug()
+            ));
         }
     }
     text
@@ -86,6 +113,7 @@ fn as_json(side: &Side<'_>, custody: &Custody) -> serde_json::Value {
     let model = side.model;
     let claim = |c: &sources::claims::Claim| json!({ "value": c.value, "origin": c.origin });
     json!({
+        "schema": SCHEMA,
         "path": model.path.display().to_string(),
         "format": model.format.to_string(),
         "family": model.binding.as_ref().map(|b| &b.family),
@@ -99,7 +127,9 @@ fn as_json(side: &Side<'_>, custody: &Custody) -> serde_json::Value {
             "licence": model.claims.licence.as_ref().map(claim),
         },
         "constantsLeftOut": side.constants.iter().map(|c| json!({ "name": c.label, "elements": c.elements, "why": c.why })).collect::<Vec<_>>(),
+        "isAdapter": model.is_adapter,
         "warnings": model.warnings,
+        "files": custody.files.iter().map(|f| json!({ "path": f.path.display().to_string(), "bytes": f.bytes, "sha256": f.sha256 })).collect::<Vec<_>>(),
         "sha256": custody.sha256,
         "tensorRoot": custody.tensor_root,
         "tensors": model.tensors().iter().zip(&custody.tensors).map(|(t, digest)| json!({

@@ -166,7 +166,7 @@ fn rows_of(panels: Vec<Panel<'_>>) -> Vec<Vec<Panel<'_>>> {
     let mut used = 0.0;
     for mut panel in panels {
         let words = two_lines(&panel.name).iter().map(|line| line.chars().count()).max().unwrap_or(0) as f64 * LETTER + 4.0;
-        panel.width = (6.0 * panel.entries.len() as f64).clamp(words.clamp(0.0, whole), whole);
+        panel.width = if words < whole { (6.0 * panel.entries.len() as f64).clamp(words, whole) } else { whole };
         match rows.last_mut() {
             Some(row) if used + GAP + panel.width <= whole => {
                 used += GAP + panel.width;

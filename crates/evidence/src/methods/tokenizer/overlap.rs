@@ -75,12 +75,23 @@ impl Method for Overlap {
         }
         let special = |v: &Vocabulary| v.special.iter().filter_map(|&id| v.tokens.get(id).cloned().flatten()).collect::<BTreeSet<_>>();
         let (x, y) = (special(reference), special(suspect));
-        parts.push(Explanation::leaf("common special tokens", x.intersection(&y).count() as f64, "tokens", format!("of {} and {}", x.len(), y.len())));
+        parts.push(Explanation::leaf(
+            "common special tokens",
+            x.intersection(&y).count() as f64,
+            "tokens",
+            format!("of {} and {}", x.len(), y.len()),
+        ));
         Ok(Outcome::Observed(Observation::new(
             jaccard,
             union,
             None,
-            Explanation { label: "vocabularies".into(), value: Some(jaccard), unit: "1", words: format!("{common} of {union} distinct tokens are in both vocabularies"), parts },
+            Explanation {
+                label: "vocabularies".into(),
+                value: Some(jaccard),
+                unit: "1",
+                words: format!("{common} of {union} distinct tokens are in both vocabularies"),
+                parts,
+            },
         )))
     }
 }

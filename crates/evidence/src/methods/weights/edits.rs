@@ -3,11 +3,12 @@
 use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+use crate::side::Side;
 use half::{bf16, f16};
 use rayon::prelude::*;
-use sources::{Encoding, TensorSource, view};
-use stats::{InputError, sampling};
+use sources::{Encoding, TensorSource, Weight, view};
 use stats::spectra::SpectrumSketch;
+use stats::{InputError, sampling};
 use std::collections::BTreeSet;
 
 card! {
@@ -24,9 +25,9 @@ card! {
     /// None.
     /// # Assumptions
     /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
-    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a flat rest.
+    /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a rest no larger than rounding.
     /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
-    /// tokens have other rows. `partial`: less than 95 % of the suspect is shared.
+    /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect.
     /// # Survives
     /// Any storage; several edits at once are all named where they leave their own traces.
     /// # Fails when
@@ -60,6 +61,9 @@ const GRID_VALUES: usize = 256;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
+/// Largest rest of an adapter's difference, relative to the weights: the worst rounding of a merge in bf16 is 2^-8. A merge with another
+/// model also has a flat rest, and a larger one.
+const ADAPTER_REST: f64 = 1.0 / 256.0;
 
 /// What happened to one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,11 +83,15 @@ impl Method for Edits {
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
         let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared()).collect();
         if shared.is_empty() {
-            return Ok(Outcome::not_applicable("no tensor of the suspect corresponds to one of the reference, so there is nothing to describe"));
+            return Ok(Outcome::not_applicable(
+                "no tensor of the suspect corresponds to one of the reference, so there is nothing to describe",
+            ));
         }
         let share = case.correspondence.shared_elements() as f64 / case.suspect.trained_elements().max(1) as f64;
         let changes: Vec<Change> = shared.par_iter().map(|pair| change(case, pair)).collect::<Result<_, MethodError>>()?;
-        let of = |wanted: &dyn Fn(Change) -> bool| -> Vec<&Pair> { shared.iter().zip(&changes).filter(|(_, c)| wanted(**c)).map(|(p, _)| *p).collect() };
+        let of = |wanted: &dyn Fn(Change) -> bool| -> Vec<&Pair> {
+            shared.iter().zip(&changes).filter(|(_, c)| wanted(**c)).map(|(p, _)| *p).collect()
+        };
         let elements = |pairs: &[&Pair]| pairs.iter().map(|p| p.elements()).sum::<u64>();
         let percent = |pairs: &[&Pair]| 100.0 * elements(pairs) as f64 / elements(&shared).max(1) as f64;
 
@@ -105,12 +113,39 @@ impl Method for Edits {
                 })
                 .collect();
             let worst = rounded.iter().filter_map(|p| p.moments.relative_difference()).max_by(f64::total_cmp).unwrap_or(0.0);
-            name("quantized", format!("{:.1} % of the shared elements: {}; largest relative difference {worst:.4}", percent(&rounded), Vec::from_iter(forms).join(", ")));
+            name(
+                "quantized",
+                format!(
+                    "{:.1} % of the shared elements: {}; largest relative difference {worst:.4}",
+                    percent(&rounded),
+                    Vec::from_iter(forms).join(", ")
+                ),
+            );
+        }
+        // A change larger than its grid hides the rounding, not that the suspect is stored on a grid.
+        let stored: Vec<&Pair> = shared
+            .iter()
+            .filter(|p| is_on_grid(case.suspect, &p.suspect_weight) && !is_on_grid(case.reference, &p.reference_weight))
+            .copied()
+            .collect();
+        if rounded.is_empty() && !stored.is_empty() {
+            let forms: BTreeSet<String> = stored.iter().map(|pair| stored_form(case, pair)).collect();
+            name(
+                "quantized",
+                format!("{:.1} % of the shared elements are stored as {}", percent(&stored), Vec::from_iter(forms).join(", ")),
+            );
         }
         let pruned = of(&|c| matches!(c, Change::Pruned { .. }));
         if !pruned.is_empty() {
             let zeroed: u64 = pruned.iter().map(|p| p.moments.n_zeroed).sum();
-            name("pruned", format!("{:.1} % of the values of {} matrices became zero, in no whole rows' order", 100.0 * zeroed as f64 / elements(&pruned) as f64, pruned.len()));
+            name(
+                "pruned",
+                format!(
+                    "{:.1} % of the values of {} matrices became zero, in no whole rows' order",
+                    100.0 * zeroed as f64 / elements(&pruned) as f64,
+                    pruned.len()
+                ),
+            );
         }
         let other = of(&|c| matches!(c, Change::Other | Change::Pruned { exactly: false }));
         let mut spectra = Vec::new();
@@ -120,20 +155,38 @@ impl Method for Edits {
             let ranks: Vec<usize> = spectra.iter().filter_map(|(_, rank)| *rank).collect();
             if !spectra.is_empty() && ranks.len() == spectra.len() && pruned.is_empty() {
                 let rank = ranks.iter().max().copied().unwrap_or(0);
-                name("adapter", format!("the difference of {} examined matrices has rank {rank} or less, and a flat rest", ranks.len()));
+                name(
+                    "adapter",
+                    format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len()),
+                );
             } else {
                 let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
-                name("finetune", format!("{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}", other.len(), percent(&other)));
+                name(
+                    "finetune",
+                    format!(
+                        "{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}",
+                        other.len(),
+                        percent(&other)
+                    ),
+                );
             }
         }
         if case.correspondence.layers_changed {
-            let path: Vec<String> = case.correspondence.blocks.path.iter().map(|p| p.map_or("new".into(), |row| case.correspondence.blocks.rows[row].clone())).collect();
+            let path: Vec<String> = case
+                .correspondence
+                .blocks
+                .path
+                .iter()
+                .map(|p| p.map_or("new".into(), |row| case.correspondence.blocks.rows[row].clone()))
+                .collect();
             name("layers-changed", format!("the suspect's blocks come from the reference's blocks {}", path.join(", ")));
         }
         if let Some(words) = vocabulary_change(case, &shared) {
             name("vocabulary-changed", words);
         }
-        if share < WHOLE {
+        // New rows of a vocabulary are named as such; they do not make a part of a whole.
+        let tensors: u64 = shared.iter().map(|p| case.suspect.weights[p.suspect].elements() as u64).sum();
+        if (tensors as f64) < WHOLE * case.suspect.trained_elements() as f64 {
             name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
         }
 
@@ -141,10 +194,24 @@ impl Method for Edits {
             .into_iter()
             .map(|(pair, rank)| {
                 let words = if rank.is_some() { "rank of the difference" } else { "no low rank: the difference is dense" };
-                Explanation { label: case.suspect.weights[pair.suspect].label(), value: rank.map(|r| r as f64), unit: "dimensions", words: words.into(), parts: Vec::new() }
+                Explanation {
+                    label: case.suspect.weights[pair.suspect].label(),
+                    value: rank.map(|r| r as f64),
+                    unit: "dimensions",
+                    words: words.into(),
+                    parts: Vec::new(),
+                }
             })
             .collect();
-        parts.insert(0, Explanation::leaf("unchanged", elements(&unchanged) as f64, "elements", format!("in {} of {} shared tensors", unchanged.len(), shared.len())));
+        parts.insert(
+            0,
+            Explanation::leaf(
+                "unchanged",
+                elements(&unchanged) as f64,
+                "elements",
+                format!("in {} of {} shared tensors", unchanged.len(), shared.len()),
+            ),
+        );
         let mut observation = Observation::new(
             share,
             shared.len(),
@@ -153,7 +220,11 @@ impl Method for Edits {
                 label: "edits".into(),
                 value: Some(share),
                 unit: "1",
-                words: if relations.is_empty() { "no edit could be named".into() } else { relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ") },
+                words: if relations.is_empty() {
+                    "no edit could be named".into()
+                } else {
+                    relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ")
+                },
                 parts,
             },
         );
@@ -162,10 +233,16 @@ impl Method for Edits {
     }
 }
 
+fn is_on_grid(side: &Side<'_>, weight: &Weight) -> bool {
+    let info = &side.model.tensors()[weight.view.tensor];
+    info.encoding.is_quantised() || info.affine.is_some()
+}
+
 fn stored_form(case: &Case<'_>, pair: &Pair) -> String {
     let form = |source: &sources::Model, weight: &sources::Weight| {
         let info = &source.tensors()[weight.view.tensor];
-        (info.encoding.is_quantised() || info.affine.is_some()).then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
+        (info.encoding.is_quantised() || info.affine.is_some())
+            .then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
     };
     form(case.suspect.model, &pair.suspect_weight)
         .or_else(|| form(case.reference.model, &pair.reference_weight).map(|f| format!("{f} (the reference)")))
@@ -206,19 +283,22 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
         return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
     }
-    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(LOOK_ROWS));
+    let look_rows = if pair.suspect_weight.cols == 1 { LOOK_COLS } else { LOOK_ROWS };
+    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(look_rows));
     let cols: Vec<usize> = (0..pair.suspect_weight.cols.min(LOOK_COLS)).collect();
     let (mut a, mut b) = (Vec::new(), Vec::new());
     view::gather(case.reference.model, &pair.reference_weight, &rows, &cols, &mut a)?;
     view::gather(case.suspect.model, &pair.suspect_weight, &rows, &cols, &mut b)?;
-    let rounds = |to: fn(f32) -> f32| a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
+    // Values that are all equal where one looks were not rounded there; what differs elsewhere is another change.
+    let rounds = |to: fn(f32) -> f32| a != b && a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
     if rounds(|v| bf16::from_f32(v).to_f32()) {
         return Ok(Change::Rounded(Encoding::Bf16));
     }
     if rounds(|v| f16::from_f32(v).to_f32()) {
         return Ok(Change::Rounded(Encoding::F16));
     }
-    let few_values = |values: &[f32]| values.chunks(cols.len()).all(|row| row.iter().map(|v| v.to_bits()).collect::<BTreeSet<_>>().len() <= GRID_VALUES);
+    let few_values =
+        |values: &[f32]| values.chunks(cols.len()).all(|row| row.iter().map(|v| v.to_bits()).collect::<BTreeSet<_>>().len() <= GRID_VALUES);
     if cols.len() >= 4 * GRID_VALUES && few_values(&b) && !few_values(&a) {
         return Ok(if moments.relative_difference().is_some_and(|d| d <= 0.45) { Change::Grid } else { Change::Other });
     }
@@ -227,7 +307,8 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
 
 /// The ranks of the differences of a few large changed matrices, spread over the model.
 fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'a Pair, Option<usize>)>, MethodError> {
-    let mut matrices: Vec<&Pair> = changed.iter().copied().filter(|p| p.suspect_weight.rows.min(p.suspect_weight.cols) >= 32 && p.how != How::Tokens).collect();
+    let mut matrices: Vec<&Pair> =
+        changed.iter().copied().filter(|p| p.suspect_weight.rows.min(p.suspect_weight.cols) >= 32 && p.how != How::Tokens).collect();
     matrices.sort_by_key(|p| p.suspect);
     let step = matrices.len().div_ceil(SPECTRA).max(1);
     matrices
@@ -260,7 +341,13 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
             if !differences(&mut |rows| second.push_rows(rows))? {
                 return Ok((pair, None));
             }
-            Ok((pair, second.finish().ok().and_then(|spectrum| spectrum.low_rank())))
+            let Ok(spectrum) = second.finish() else { return Ok((pair, None)) };
+            let rank = spectrum.low_rank().filter(|&rank| {
+                let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
+                let rest = 1.0 - strong / spectrum.total_squares;
+                rest <= 0.0 || pair.moments.relative_difference().is_some_and(|difference| rest.sqrt() * difference <= ADAPTER_REST)
+            });
+            Ok((pair, rank))
         })
         .collect()
 }
@@ -271,7 +358,13 @@ fn vocabulary_change(case: &Case<'_>, shared: &[&Pair]) -> Option<String> {
         matches!(p.how, How::Tokens | How::Prefix) && (reference.rows != suspect.rows || p.how == How::Tokens)
     })?;
     let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
-    Some(format!("`{}` has {} rows against {} in the reference; {} of them correspond", suspect.label(), suspect.rows, reference.rows, pair.suspect_weight.rows))
+    Some(format!(
+        "`{}` has {} rows against {} in the reference; {} of them correspond",
+        suspect.label(),
+        suspect.rows,
+        reference.rows,
+        pair.suspect_weight.rows
+    ))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -5,8 +5,8 @@ use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome
 use crate::shared_space::same_rows;
 use crate::side::Side;
 use sources::{Role, Space, Weight, view};
-use stats::sampling;
 use stats::haar_bound::{cross_gram, haar_bound};
+use stats::sampling;
 
 card! {
     /// # Question
@@ -62,10 +62,15 @@ impl Method for HaarBound {
         };
         let d = suspect.cols;
         if reference.cols != d {
-            return Ok(Outcome::not_applicable(format!("the embeddings have {} and {d} coordinates, expected equally many", reference.cols)));
+            return Ok(Outcome::not_applicable(format!(
+                "the embeddings have {} and {d} coordinates, expected equally many",
+                reference.cols
+            )));
         }
         if d > MAX_DIMENSION {
-            return Ok(Outcome::not_applicable(format!("the embeddings have {d} coordinates, more than the {MAX_DIMENSION} that this method decomposes")));
+            return Ok(Outcome::not_applicable(format!(
+                "the embeddings have {d} coordinates, more than the {MAX_DIMENSION} that this method decomposes"
+            )));
         }
         let rows = same_rows(case.reference, case.suspect, &reference, &suspect).filter(|(r, _)| r.rows >= 2 * d);
         let Some((reference, suspect)) = rows else {

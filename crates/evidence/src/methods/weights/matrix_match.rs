@@ -83,11 +83,20 @@ impl Method for MatrixMatch {
         // Each candidate could have been taken in either orientation.
         let candidates = 2.0 * case.correspondence.candidates.max(pairs.len() as u64) as f64;
         let smallest = tested.iter().filter_map(|(_, p)| *p).min_by(|a, b| a.ln().total_cmp(&b.ln()));
-        let p = smallest.map(|p| PValue::new(p.ln() + candidates.ln(), NullDistribution::Bound { of: "largest over axes, Bonferroni over all candidate pairs" }));
+        let p = smallest.map(|p| {
+            PValue::new(p.ln() + candidates.ln(), NullDistribution::Bound { of: "largest over axes, Bonferroni over all candidate pairs" })
+        });
 
         let mut parts = vec![Explanation::leaf("lowest best correlation", lowest, "1", format!("over {} paired matrices", pairs.len()))];
-        parts.extend(runner_up.map(|r| Explanation::leaf("highest runner-up", r, "1", "sampled cosine of a suspect matrix with its second-best counterpart")));
-        parts.push(Explanation::leaf("candidate pairs", candidates, "pairs", "of a compatible shape and an orientation, by which the smallest p-value was multiplied"));
+        parts.extend(runner_up.map(|r| {
+            Explanation::leaf("highest runner-up", r, "1", "sampled cosine of a suspect matrix with its second-best counterpart")
+        }));
+        parts.push(Explanation::leaf(
+            "candidate pairs",
+            candidates,
+            "pairs",
+            "of a compatible shape and an orientation, by which the smallest p-value was multiplied",
+        ));
         parts.extend(tested.iter().map(|(pair, p)| Explanation {
             label: case.suspect.weights[pair.suspect].label(),
             value: Some(pair.correlation()),
@@ -104,7 +113,11 @@ impl Method for MatrixMatch {
             label: "paired matrices".into(),
             value: Some(mean),
             unit: "1",
-            words: format!("mean correlation of {} paired matrices, lowest {lowest:.4}{}", pairs.len(), runner_up.map_or(String::new(), |r| format!(", highest runner-up {r:.2}"))),
+            words: format!(
+                "mean correlation of {} paired matrices, lowest {lowest:.4}{}",
+                pairs.len(),
+                runner_up.map_or(String::new(), |r| format!(", highest runner-up {r:.2}"))
+            ),
             parts,
         };
         Ok(Outcome::Observed(Observation::new(mean, pairs.len(), p, explanation)))
@@ -145,9 +158,9 @@ fn axis_p(a: &[f32], b: &[f32], units: usize, width: usize) -> Option<PValue> {
 fn joint_p(case: &Case<'_>, pair: &Pair) -> Result<Option<PValue>, MethodError> {
     let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
     let (long, short) = (rows.max(cols), rows.min(cols));
-    // Declared axes settle the question: they differ, or index no common units.
-    let [row_axis, col_axis] = pair.suspect_weight.axes;
-    let declared = pair.suspect_weight.slot.is_some() && row_axis.space != col_axis.space;
+    // Axes that either family declares settle the question for both: they differ, or index no common units.
+    let declares = |weight: &sources::Weight| weight.slot.is_some() && weight.axes[0].space != weight.axes[1].space;
+    let declared = declares(&pair.reference_weight) || declares(&pair.suspect_weight);
     if declared || !long.is_multiple_of(short) || long / short > 4 {
         return Ok(None);
     }

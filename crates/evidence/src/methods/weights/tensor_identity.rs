@@ -56,7 +56,12 @@ impl Method for TensorIdentity {
             .iter()
             .map(|pair| {
                 let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
-                Explanation::leaf(suspect.label(), pair.elements() as f64, "elements", format!("equal to `{}` of the reference in every element", reference.label()))
+                Explanation::leaf(
+                    suspect.label(),
+                    pair.elements() as f64,
+                    "elements",
+                    format!("equal to `{}` of the reference in every element", reference.label()),
+                )
             })
             .collect();
         Ok(Outcome::Observed(Observation::new(

@@ -5,7 +5,9 @@ use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observat
 use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};
 use rayon::prelude::*;
 use sources::{Space, Stack};
-use stats::alignment::{Centring, Coincidences, RowAlignment, RowPair, align_rows, coincidence_p, pooled_asymptotic_p, pooled_bound, pooled_z};
+use stats::alignment::{
+    Centring, Coincidences, RowAlignment, RowPair, align_rows, coincidence_p, pooled_asymptotic_p, pooled_bound, pooled_z,
+};
 use stats::{NullDistribution, PValue, sampling};
 
 card! {
@@ -68,7 +70,9 @@ impl Method for UnitAlignment {
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
         if case.reference.model.binding.is_none() || case.suspect.model.binding.is_none() {
-            return Ok(Outcome::not_applicable("at least one side has no family, so nothing says which axes are units; weights.matrix-match needs none"));
+            return Ok(Outcome::not_applicable(
+                "at least one side has no family, so nothing says which axes are units; weights.matrix-match needs none",
+            ));
         }
         let spaces = shared_spaces(case.reference, case.suspect, &case.correspondence.layers);
         let blocks: Vec<Block> = spaces
@@ -98,7 +102,8 @@ fn align(case: &Case<'_>, space: Space, axes: &[SharedAxis]) -> Result<Option<Bl
     for axis in axes {
         matrices.push(read_units(case.reference, case.suspect, axis, &units, case.seed)?);
     }
-    let pairs: Vec<RowPair<'_>> = matrices.iter().map(|(reference, suspect, width)| RowPair { reference, suspect, width: *width }).collect();
+    let pairs: Vec<RowPair<'_>> =
+        matrices.iter().map(|(reference, suspect, width)| RowPair { reference, suspect, width: *width }).collect();
     // A matrix with values that are not finite cannot be ranked; the block is left out, and the other methods report the values.
     let Ok(alignment) = align_rows(&pairs, units.len(), Centring::Columns) else { return Ok(None) };
     let layer = match space {
@@ -118,7 +123,9 @@ fn space_label(space: Space) -> String {
         Space::Residual(s) => format!("{}residual coordinates", stack(s)),
         Space::MlpUnits { stack: s, layer, expert: None } => format!("{}block {layer}, MLP units", stack(s)),
         Space::MlpUnits { stack: s, layer, expert: Some(expert) } => format!("{}block {layer}, units of expert {expert}", stack(s)),
-        Space::Heads { stack: s, layer, cross } => format!("{}block {layer}, {}heads", stack(s), if cross { "cross-attention " } else { "" }),
+        Space::Heads { stack: s, layer, cross } => {
+            format!("{}block {layer}, {}heads", stack(s), if cross { "cross-attention " } else { "" })
+        }
         Space::Vocabulary => "vocabulary".into(),
         Space::Fixed => "fixed".into(),
     }
@@ -131,7 +138,10 @@ fn summarise(case: &Case<'_>, blocks: &[Block]) -> Observation {
     let by_bound = pooled_bound(&alignments);
     let ln_paths = if case.correspondence.layers_changed { path_choices(case) } else { 0.0 };
     let smaller = if by_coincidence.ln() <= by_bound.ln() { by_coincidence } else { by_bound };
-    let p = PValue::new(smaller.ln() + 4f64.ln() + ln_paths, NullDistribution::Bound { of: "the smaller of two rigorous p-values, times 4, times the paths of blocks" });
+    let p = PValue::new(
+        smaller.ln() + 4f64.ln() + ln_paths,
+        NullDistribution::Bound { of: "the smaller of two rigorous p-values, times 4, times the paths of blocks" },
+    );
     let units: u64 = alignments.iter().map(|a| a.n_units).sum();
     let hits: u64 = alignments.iter().map(|a| a.n_hits).sum();
     let weight: f64 = blocks.iter().map(|b| (b.matrices as u64 * b.alignment.n_units) as f64).sum();
@@ -139,14 +149,33 @@ fn summarise(case: &Case<'_>, blocks: &[Block]) -> Observation {
     let z = pooled_z(&alignments);
     let asymptotic = pooled_asymptotic_p(&alignments);
     let mut parts = vec![
-        Explanation::leaf("coincidences", hits as f64, "units", format!("of {units} units have their nearest neighbour, mutually, at their own index; log10 p = {:.1} ({})", by_coincidence.log10(), kind(by_coincidence))),
+        Explanation::leaf(
+            "coincidences",
+            hits as f64,
+            "units",
+            format!(
+                "of {units} units have their nearest neighbour, mutually, at their own index; log10 p = {:.1} ({})",
+                by_coincidence.log10(),
+                kind(by_coincidence)
+            ),
+        ),
         Explanation::leaf("Chatterjee's bound", by_bound.log10(), "log10 p", "pooled over all spaces"),
     ];
     if let Some(z) = z {
-        parts.push(Explanation::leaf("z", z, "1", format!("pooled over all spaces; asymptotic log10 p = {:.1}, shown and not concluded from", asymptotic.log10())));
+        parts.push(Explanation::leaf(
+            "z",
+            z,
+            "1",
+            format!("pooled over all spaces; asymptotic log10 p = {:.1}, shown and not concluded from", asymptotic.log10()),
+        ));
     }
     if ln_paths > 0.0 {
-        parts.push(Explanation::leaf("paths of blocks", ln_paths / std::f64::consts::LN_10, "log10", "number of possible paths, by which the p-value was multiplied"));
+        parts.push(Explanation::leaf(
+            "paths of blocks",
+            ln_paths / std::f64::consts::LN_10,
+            "log10",
+            "number of possible paths, by which the p-value was multiplied",
+        ));
     }
     parts.extend(blocks.iter().map(|block| Explanation {
         label: block.label.clone(),
@@ -155,15 +184,29 @@ fn summarise(case: &Case<'_>, blocks: &[Block]) -> Observation {
         words: format!("mean aligned cosine of {} of {} units in {} matrices", block.alignment.n_units, block.units_of, block.matrices),
         parts: vec![
             Explanation::leaf("z", block.alignment.z().unwrap_or(0.0), "1", ""),
-            Explanation::leaf("coincidences", block.alignment.n_hits as f64, "units", format!("of {} mutual nearest neighbours", block.alignment.n_mutual)),
-            Explanation::leaf("expected sum", block.alignment.expected, "1", format!("observed {:.3}, standard deviation {:.3}", block.alignment.observed, block.alignment.variance.sqrt())),
+            Explanation::leaf(
+                "coincidences",
+                block.alignment.n_hits as f64,
+                "units",
+                format!("of {} mutual nearest neighbours", block.alignment.n_mutual),
+            ),
+            Explanation::leaf(
+                "expected sum",
+                block.alignment.expected,
+                "1",
+                format!("observed {:.3}, standard deviation {:.3}", block.alignment.observed, block.alignment.variance.sqrt()),
+            ),
         ],
     }));
     let explanation = Explanation {
         label: "aligned units".into(),
         value: Some(mean),
         unit: "1",
-        words: format!("{hits} of {units} units in {} spaces find their nearest neighbour at their own index; about {} are expected by chance", blocks.len(), blocks.len()),
+        words: format!(
+            "{hits} of {units} units in {} spaces find their nearest neighbour at their own index; about {} are expected by chance",
+            blocks.len(),
+            blocks.len()
+        ),
         parts,
     };
     let mut observation = Observation::new(mean, units as usize, Some(p), explanation);

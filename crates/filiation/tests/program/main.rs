@@ -1,0 +1,75 @@
+//! The whole program as its users meet it: arguments in; stdout, stderr, exit code and files out.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
+
+mod compare;
+mod containers;
+mod contract;
+mod describe;
+mod hostile;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the repository: the program runs there, so that the paths it prints are the same on every machine.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What one run left behind.
+#[derive(Debug, PartialEq)]
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        serde_json::from_str(&self.stdout).expect("one JSON value on stdout")
+    }
+}
+
+/// A shell's view of a run: everything that a person sees, in the order of streams.
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_filiation"));
+    command.current_dir(root()).args(args);
+    // Nothing of the machine's own settings reaches a test.
+    for name in [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "XDG_CACHE_HOME",
+        "RAYON_NUM_THREADS",
+    ] {
+        command.env_remove(name);
+    }
+    command.env("HOME", "/nonexistent");
+    command
+}
+
+fn filiation(args: &[&str]) -> Run {
+    finish(command(args))
+}
+
+fn finish(mut command: Command) -> Run {
+    let output = command.output().expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Run { code: output.status.code().expect("no signal"), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+const BASE: &str = "testdata/models/base";
+const FINETUNED: &str = "testdata/models/finetuned";
+const INDEPENDENT: &str = "testdata/models/independent";
+const PERMUTED: &str = "testdata/models/permuted-units";

@@ -1,0 +1,67 @@
+//! Two checkpoints through every method to a verdict, as `filiation compare` does it.
+
+#![allow(dead_code, reason = "each file of tests uses its part")]
+
+use evidence::{Case, ConstantWeight, Correspondence, METHODS, Observation, Outcome, Side};
+use sources::Model;
+use std::path::{Path, PathBuf};
+use testmodels::{Dtype, Network, save};
+use verdict::{Conclusion, Verdict, Wording};
+
+/// What was observed and concluded.
+pub(crate) struct Compared {
+    pub(crate) verdict: Verdict,
+    pub(crate) correspondence: Correspondence,
+    pub(crate) constants: Vec<ConstantWeight>,
+    outcomes: Vec<(&'static str, Outcome)>,
+}
+
+impl Compared {
+    /// The observation of a method that ran.
+    pub(crate) fn of(&self, id: &str) -> &Observation {
+        match self.outcomes.iter().find(|(found, _)| *found == id) {
+            Some((_, Outcome::Observed(observation))) => observation,
+            other => panic!("`{id}`: {other:?}"),
+        }
+    }
+
+    /// The smallest p-value that a conclusion may rest on.
+    pub(crate) fn log10_p(&self) -> f64 {
+        self.verdict.strongest.as_ref().map_or(0.0, |strongest| strongest.p_value.log10())
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_derivation(&self, relation: &[&str]) {
+        assert_eq!(self.verdict.conclusion, Conclusion::SupportsDerivation, "{}", self.verdict.statement);
+        assert_eq!(self.verdict.relation, relation, "{}", self.of("weights.edits").explanation.words);
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_independence(&self) {
+        assert_eq!(self.verdict.conclusion, Conclusion::SupportsIndependence, "{}", self.verdict.statement);
+        assert!(self.verdict.relation.is_empty(), "{:?}", self.verdict.relation);
+    }
+}
+
+/// The verdict on two files or folders.
+pub(crate) fn compare_files(reference: &Path, suspect: &Path) -> Compared {
+    let (reference, suspect) = (Model::open(reference).unwrap(), Model::open(suspect).unwrap());
+    let (reference, suspect) = (Side::new(&reference).unwrap(), Side::new(&suspect).unwrap());
+    let correspondence = Correspondence::find(&reference, &suspect, 0, &|_| {}).unwrap();
+    let case = Case { reference: &reference, suspect: &suspect, correspondence: &correspondence, seed: 0 };
+    let outcomes: Vec<_> = METHODS.iter().map(|method| (method.card(), method.observe(&case).unwrap())).collect();
+    let verdict = verdict::derivation(&reference, &suspect, &correspondence, &outcomes, &Wording::shipped().unwrap()).unwrap();
+    let outcomes = outcomes.into_iter().map(|(card, outcome)| (card.id, outcome)).collect();
+    Compared { verdict, constants: suspect.constants, outcomes, correspondence }
+}
+
+/// The verdict on two networks, stored as f32.
+pub(crate) fn compare(reference: &Network, suspect: &Network) -> Compared {
+    let (reference, suspect) = (save(reference, Dtype::F32), save(suspect, Dtype::F32));
+    compare_files(reference.path(), suspect.path())
+}
+
+/// A model that the repository keeps for tests.
+pub(crate) fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
+}
