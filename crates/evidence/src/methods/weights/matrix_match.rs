@@ -5,7 +5,7 @@ use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use rayon::prelude::*;
 use sources::view;
-use stats::alignment::{Centring, RowAlignment, RowPair, align_rows, coincidence_p, joint_permutation};
+use stats::alignment::{Centring, RowAlignment, RowPair, align_rows, coincidence_p};
 use stats::{NullDistribution, PValue, sampling};
 
 card! {
@@ -21,9 +21,10 @@ card! {
     /// # Shapes and units
     /// Two `[rows, cols]` matrices a pair; the alignment is tested on at most 512 × 512 drawn entries. Correlations, dimensionless.
     /// # Null distribution
-    /// A bound. For each pair the alignment of rows, of columns and, where one side is a multiple of the other, of both together are tested
-    /// (exact coincidences or Chatterjee's bound, times 2; 9,999 joint permutations), and the *largest* p-value is kept: valid if any one
-    /// of the axes is exchangeable. The smallest over the pairs counts, times the number of all candidate pairs and their two orientations.
+    /// A bound. For each pair the alignment of rows and that of columns are tested (exact coincidences or Chatterjee's bound, times 2), and
+    /// the *larger* p-value is kept: valid if either axis is exchangeable. Where one side is a multiple of the other, both axes may index
+    /// the same units; rows and columns are then drawn from two disjoint halves of the units, and the test is valid for a common
+    /// permutation of both axes too. The smallest over the pairs counts, times the number of all candidate pairs and their two orientations.
     /// # Assumptions
     /// One axis of each matrix is exchangeable, which nobody has to name.
     /// # Survives
@@ -31,7 +32,7 @@ card! {
     /// # Fails when
     /// Units were permuted on purpose or the residual stream was rotated; widths differ. Significant is not large: the scope counts only correlations of size.
     /// # Reference
-    /// Our own; the tests are those of weights.unit-alignment. Joint permutation after Mantel (1967).
+    /// Our own; the tests are those of weights.unit-alignment.
     /// # Example
     /// `all-MiniLM-L6-v2` against its int8 ONNX export with anonymous names: lowest best correlation .9998, highest runner-up .14 (preliminary run, `real-pairs.toml`).
     pub(crate) static CARD = {
@@ -41,7 +42,7 @@ card! {
         null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean correlation", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         access: &[Access::Weights],
-        reference: "own; Chatterjee 2007; Mantel 1967",
+        reference: "own; Hoeffding 1951; Chatterjee 2007",
     }
 }
 
@@ -51,9 +52,8 @@ pub(crate) struct MatrixMatch;
 const DRAWN: usize = 512;
 /// Pairs that are tested: those of the largest sampled cosine.
 const MAX_TESTED: usize = 256;
-/// Permutations of both axes together, and the largest axis for which they are affordable.
-const JOINT_DRAWS: u32 = 9_999;
-const JOINT_UNITS: usize = 64;
+/// Parts that may be stacked along an axis over the same units: gates, fused projections, the widening of an MLP.
+const MAX_PARTS: usize = 8;
 /// The smallest matrix whose alignment says anything.
 const MIN_AXIS: usize = 4;
 
@@ -124,62 +124,74 @@ impl Method for MatrixMatch {
     }
 }
 
-/// The largest p-value over the axes of a pair, on drawn rows and columns; `None` where it cannot be computed.
+/// The larger p-value of the two axes of a pair, on drawn rows and columns; `None` where it cannot be computed.
 fn alignment_p(case: &Case<'_>, pair: &Pair) -> Result<Option<PValue>, MethodError> {
-    let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
-    let drawn_rows = sampling::draw(case.seed, "matrix rows", rows, rows.min(DRAWN));
-    let drawn_cols = sampling::draw(case.seed, "matrix cols", cols, cols.min(DRAWN));
+    let (rows, cols) = Drawn::of(case, pair);
+    let (drawn_rows, drawn_cols) = (rows.indices(), cols.indices());
     let (mut a, mut b) = (Vec::new(), Vec::new());
     view::gather(case.reference.model, &pair.reference_weight, &drawn_rows, &drawn_cols, &mut a)?;
     view::gather(case.suspect.model, &pair.suspect_weight, &drawn_rows, &drawn_cols, &mut b)?;
-    let by_rows = axis_p(&a, &b, drawn_rows.len(), drawn_cols.len());
-    let by_cols = axis_p(&turned(&a, drawn_cols.len()), &turned(&b, drawn_cols.len()), drawn_cols.len(), drawn_rows.len());
-    let (Some(by_rows), Some(by_cols)) = (by_rows, by_cols) else { return Ok(None) };
-    let mut largest = if by_rows.ln() >= by_cols.ln() { by_rows } else { by_cols };
-    if let Some(joint) = joint_p(case, pair)? {
-        largest = if joint.ln() > largest.ln() { joint } else { largest };
+    let by_rows = axis_p(&a, &b, &rows, drawn_cols.len());
+    let by_cols = axis_p(&turned(&a, drawn_cols.len()), &turned(&b, drawn_cols.len()), &cols, drawn_rows.len());
+    Ok(by_rows.zip(by_cols).map(|(by_rows, by_cols)| if by_rows.ln() >= by_cols.ln() { by_rows } else { by_cols }))
+}
+
+/// Units drawn of one axis.
+struct Drawn {
+    /// Of the units of one stacked part.
+    units: Vec<usize>,
+    /// Parts that are stacked along the axis, each over the same units: the gates of a recurrent layer. 1 for a plain axis.
+    parts: usize,
+    /// Length of one part.
+    part_len: usize,
+}
+
+impl Drawn {
+    /// The rows and the columns to test.
+    ///
+    /// Where one axis is a multiple of the other, both may index the same units (recurrent gates, head transforms), and permuting one
+    /// axis alone is then no symmetry. Two disjoint halves of the units, one for each axis, make it one: a permutation that moves
+    /// the one half only leaves the other axis as it is, and moves the unit's rows in all stacked parts together.
+    fn of(case: &Case<'_>, pair: &Pair) -> (Self, Self) {
+        let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
+        let (long, short) = (rows.max(cols), rows.min(cols));
+        // Axes that either family declares settle the question for both: they differ, or index no common units.
+        let declares = |weight: &sources::Weight| weight.slot.is_some() && weight.axes[0].space != weight.axes[1].space;
+        let is_declared = declares(&pair.reference_weight) || declares(&pair.suspect_weight);
+        if is_declared || !long.is_multiple_of(short) || long / short > MAX_PARTS {
+            let plain = |label: &str, n: usize| Self { units: sampling::draw(case.seed, label, n, DRAWN), parts: 1, part_len: n };
+            return (plain("matrix rows", rows), plain("matrix cols", cols));
+        }
+        let drawn = sampling::draw(case.seed, "matrix units", short, 2 * DRAWN);
+        // Alternating, so that both halves spread over the whole axis.
+        let half = |odd: bool| drawn.iter().enumerate().filter(|(i, _)| (i % 2 == 1) == odd).map(|(_, &unit)| unit).collect();
+        (
+            Self { units: half(false), parts: rows / short, part_len: short },
+            Self { units: half(true), parts: cols / short, part_len: short },
+        )
     }
-    Ok(Some(largest))
+
+    /// The indices along the axis, part by part.
+    fn indices(&self) -> Vec<usize> {
+        (0..self.parts).flat_map(|part| self.units.iter().map(move |&unit| part * self.part_len + unit)).collect()
+    }
 }
 
 fn turned(values: &[f32], cols: usize) -> Vec<f32> {
     (0..cols).flat_map(|col| values.iter().skip(col).step_by(cols).copied()).collect()
 }
 
-fn axis_p(a: &[f32], b: &[f32], units: usize, width: usize) -> Option<PValue> {
-    let alignment: RowAlignment = align_rows(&[RowPair { reference: a, suspect: b, width }], units, Centring::Columns).ok()?;
+/// The alignment of the units of one axis; the parts share the permutation.
+fn axis_p(a: &[f32], b: &[f32], drawn: &Drawn, width: usize) -> Option<PValue> {
+    let n = drawn.units.len();
+    let pairs: Vec<RowPair<'_>> = a
+        .chunks_exact(n * width)
+        .zip(b.chunks_exact(n * width))
+        .map(|(reference, suspect)| RowPair { reference, suspect, width })
+        .collect();
+    let alignment: RowAlignment = align_rows(&pairs, n, Centring::Columns).ok()?;
     let by_coincidence = coincidence_p(&[alignment.coincidences()]).ok()?;
     let by_bound = alignment.chatterjee_bound();
     let smaller = if by_coincidence.ln() <= by_bound.ln() { by_coincidence } else { by_bound };
     Some(PValue::new(smaller.ln() + 2f64.ln(), NullDistribution::Bound { of: "the smaller of two, times 2" }))
-}
-
-/// Both axes together, where one is a multiple of the other and the two may index the same units: recurrent gates, head transforms.
-fn joint_p(case: &Case<'_>, pair: &Pair) -> Result<Option<PValue>, MethodError> {
-    let (rows, cols) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
-    let (long, short) = (rows.max(cols), rows.min(cols));
-    // Axes that either family declares settle the question for both: they differ, or index no common units.
-    let declares = |weight: &sources::Weight| weight.slot.is_some() && weight.axes[0].space != weight.axes[1].space;
-    let declared = declares(&pair.reference_weight) || declares(&pair.suspect_weight);
-    if declared || !long.is_multiple_of(short) || long / short > 4 {
-        return Ok(None);
-    }
-    let units = sampling::draw(case.seed, "joint", short, short.min(JOINT_UNITS));
-    let stacked: Vec<usize> = (0..long / short).flat_map(|block| units.iter().map(move |&u| block * short + u)).collect();
-    let read = |source: &sources::Model, weight: &sources::Weight| -> Result<Vec<f32>, MethodError> {
-        let mut values = Vec::new();
-        if rows >= cols {
-            view::gather(source, weight, &stacked, &units, &mut values)?;
-        } else {
-            view::gather(source, weight, &units, &stacked, &mut values)?;
-            values = turned(&values, stacked.len());
-        }
-        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
-        values.iter_mut().for_each(|v| *v -= mean as f32);
-        Ok(values)
-    };
-    let a = read(case.reference.model, &pair.reference_weight)?;
-    let b = read(case.suspect.model, &pair.suspect_weight)?;
-    let mut generator = sampling::generator(case.seed, "joint permutations");
-    Ok(joint_permutation(&a, &b, long / short, units.len(), JOINT_DRAWS, &mut generator).ok().map(|joint| joint.p))
 }
