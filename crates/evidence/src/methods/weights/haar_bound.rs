@@ -20,10 +20,12 @@ card! {
     /// # Shapes and units
     /// `E₁`, `E₂`: `[n, D]`, n at most 8,192 drawn common tokens and at least 2 D, D at most 2048. `tr` is dimensionless, at most D.
     /// # Null distribution
-    /// A bound over all signed permutations: `ln p ≤ −tr²/2 + ln D! + D ln 2`. Conservative: independent models come nowhere near 1.
+    /// A bound over all signed permutations: `ln p ≤ −tr²/2 + ln D! + D ln 2`. Conservative: for
+    /// independent models the bound is far above 1 and says nothing.
     /// # Assumptions
     /// Directions are uniform under the null. Optimisers that act by coordinate (Adam) break this slightly; the union over all signed
-    /// permutations leaves a wide margin, but the bound is a theorem only for the Haar measure.
+    /// permutations leaves a wide margin, but the bound is a theorem only for the Haar measure. The p-value therefore never stands before one
+    /// that rests on the symmetry of training alone.
     /// # Survives
     /// Fine-tuning, long pretraining, pruning, quantisation, another vocabulary, permuted and sign-flipped residual coordinates.
     /// # Fails when
