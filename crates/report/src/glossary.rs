@@ -128,7 +128,7 @@ pub const TERMS: &[Term] = &[
         "What an axis of a tensor is indexed by: MLP units of a block, heads, residual coordinates, the vocabulary. A family declares it.",
     ),
     always("statistic", "The number that a method computes."),
-    always("suspect", "The model in question. (Forensic texts: the questioned item.)"),
+    always("suspect", "The model in question; forensic texts call it the questioned item."),
     always("tensor root", "A digest over the digests of all tensors; equal for equal values, whatever the file format."),
     term("unit", "One hidden neuron of a block: a row of the matrices that write it and a column of the one that reads it."),
     code("verdict", "The conclusion on one question with its scope, relation, strongest rigorous p-value and one sentence."),

@@ -7,6 +7,7 @@ use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::{Error, assemble::ControlOutcomes};
 use evidence::{Case, Correspondence, METHODS, Method, Outcome, Side};
+use rayon::prelude::*;
 use sources::{FormatError, Model, SourceError, digest, hub};
 use std::io::Write;
 use std::path::Path;
@@ -108,8 +109,10 @@ fn examine(
     };
     let phase = progress.steps(&format!("methods, {what}"), methods.len() as u64);
     let case = Case { reference, suspect, correspondence: &correspondence, seed };
+    // Side by side: one of them decomposes a matrix on one core, and the others need not wait for it.
     let outcomes = methods
-        .iter()
+        .par_iter()
+        .with_max_len(1)
         .map(|method| {
             let outcome = method.observe(&case)?;
             phase.advance(1);
