@@ -223,3 +223,42 @@ fn without_access_a_method_says_why_it_does_not_apply() {
         }
     }
 }
+
+/// Methods ask for roles. The words that only containers use, from the family files, stand in none of their sources.
+#[test]
+fn no_method_knows_the_name_of_a_tensor() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let read_all = |folder: String, extension: &str| -> Vec<String> {
+        let mut folders = vec![std::path::PathBuf::from(folder)];
+        let mut texts = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                match path.extension() {
+                    None if path.is_dir() => folders.push(path),
+                    Some(found) if found == extension => texts.push(std::fs::read_to_string(path).unwrap()),
+                    _ => {}
+                }
+            }
+        }
+        texts
+    };
+    let words = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect::<BTreeSet<String>>();
+    let mut names = BTreeSet::new();
+    let mut roles = BTreeSet::new();
+    for (name, role) in
+        read_all(format!("{root}/data/families"), "toml").iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once(" = "))
+    {
+        if name.starts_with('"') {
+            names.extend(words(name).into_iter().filter(|word| word.contains('_')));
+            roles.extend(words(role));
+        }
+    }
+    let names: BTreeSet<String> = names.difference(&roles).cloned().collect();
+    assert!(names.contains("q_proj") && names.contains("token_embd"), "the family files were read");
+    let methods = read_all(format!("{root}/crates/evidence/src/methods"), "rs");
+    assert!(methods.len() > METHODS.len(), "the methods were read");
+    for text in methods {
+        let found: Vec<String> = words(&text).intersection(&names).cloned().collect();
+        assert!(found.is_empty(), "a method holds {found:?}");
+    }
+}
