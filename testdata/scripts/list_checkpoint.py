@@ -71,4 +71,5 @@ def main():
     print('"tensors": {\n' + rows + "\n}\n}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,8 @@ fn testdata(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(path)
 }
 
-/// Reads a list. Origin: `testdata/scripts/make_family_lists.py` and `list_checkpoint.py`, which name their versions.
+/// Reads a list. Origin: `make_family_lists.py`, `make_ctranslate2_lists.py` and `list_checkpoint.py` in `testdata/scripts/`, which name
+/// their versions.
 fn list(name: &str) -> List {
     let text = std::fs::read_to_string(testdata(&format!("families/{name}.json"))).unwrap();
     let json: Value = serde_json::from_str(&text).unwrap();
@@ -44,6 +45,10 @@ fn lists() -> Vec<String> {
 
 /// `t5-gated.hf` is a list of the family `t5`; a few lists are called by a model that shares a family.
 fn family_of(list: &str) -> &str {
+    // Nothing in a CTranslate2 file tells Qwen2 from Llama.
+    if list == "qwen2.ctranslate2" {
+        return "llama";
+    }
     match list.split(['-', '.']).next().unwrap() {
         "mistral" | "smollm3" => "llama",
         "roberta" | "xlm" | "distilbert" | "minilm" => "bert",
@@ -151,6 +156,20 @@ fn gguf_and_hugging_face_describe_the_same_weights() {
         let mut hf = of("hf");
         hf.retain(|slot, _| !only_in_hugging_face.contains(&slot.role));
         assert_eq!(of("gguf"), hf, "{model}");
+    }
+}
+
+#[test]
+fn ctranslate2_and_hugging_face_describe_the_same_weights() {
+    let slots = |name: &str| -> BTreeMap<_, _> {
+        let binding = bound(&list(name));
+        binding.weights.into_iter().map(|weight| (weight.slot.unwrap(), (weight.rows, weight.cols))).collect()
+    };
+    let made: Vec<_> = lists().into_iter().filter(|name| name.ends_with(".ctranslate2") && name != "whisper-base.ctranslate2").collect();
+    assert_eq!(made.len(), 18, "{made:?}");
+    for name in made {
+        let model = name.trim_end_matches(".ctranslate2").trim_end_matches("-int8");
+        assert_eq!(slots(&name), slots(&format!("{model}.hf")), "{name}");
     }
 }
 
