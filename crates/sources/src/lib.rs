@@ -3,6 +3,10 @@
 //! Every format parser turns bytes into [`tensor::Parsed`], a list of places. One piece of code ([`store`]) reads those places.
 //! Nothing executes, nothing is held in memory but headers.
 
+// The law of the readers is stated once, for integration tests and fuzz targets too, and names the crate from outside.
+#[cfg(test)]
+extern crate self as sources;
+
 pub mod archive;
 pub mod bytes;
 pub mod claims;
@@ -17,6 +21,9 @@ pub mod gguf;
 #[cfg(test)]
 mod hostile;
 pub mod hub;
+#[cfg(test)]
+#[path = "../tests/law/mod.rs"]
+mod law;
 #[cfg(test)]
 mod memory;
 mod model;
