@@ -17,6 +17,7 @@ mod encoding;
 mod error;
 pub mod family;
 mod folder;
+pub mod form;
 pub mod gguf;
 #[cfg(test)]
 mod hostile;
@@ -40,4 +41,4 @@ mod weights;
 pub use encoding::Encoding;
 pub use error::{FormatError, SourceError};
 pub use model::{Format, Model};
-pub use weights::{Axis, Binding, Part, Role, Rows, Slot, Space, Stack, TensorSource, View, Weight};
+pub use weights::{Axis, Binding, Heads, Part, Role, Rows, Slot, Space, Stack, TensorSource, View, Weight};

@@ -1,6 +1,7 @@
 //! Tensors as the rest of the program sees them: matrices with a role and with named axes, whatever the file called and stored them.
 
 use crate::FormatError;
+use crate::form::Form;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -194,11 +195,24 @@ impl Weight {
     }
 }
 
+/// How the rows of queries, keys and values are divided into heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key-value heads; each serves `n_heads / n_kv_heads` query heads in a row.
+    pub n_kv_heads: usize,
+}
+
 /// A model's tensors with their roles, made by a family file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Binding {
     /// The family: `llama`.
     pub family: String,
+    /// How the family computes with the weights.
+    pub form: Form,
+    /// Heads of every attention; `None` where neither configuration nor shapes tell.
+    pub heads: Option<Heads>,
     /// Number of blocks of each stack that has any.
     pub layers: Vec<(Stack, usize)>,
     /// Every described weight, ordered by slot.

@@ -4,7 +4,7 @@ use super::dims::{Equation, agree, declared, infer};
 use super::expression::{Dims, Expression};
 use super::file::{Described, Family, Layout, N_HEADS, N_KV_HEADS, NameSet, RowOrder, SpaceName, Split};
 use crate::tensor::{MetaValue, TensorInfo};
-use crate::weights::{Axis, Binding, Part, Rows, Slot, Space, Stack, View, Weight};
+use crate::weights::{Axis, Binding, Heads, Part, Rows, Slot, Space, Stack, View, Weight};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,6 +119,8 @@ impl Placement<'_> {
         }
         let mut binding = Binding {
             family: self.family.name.clone(),
+            form: self.family.form.clone(),
+            heads: heads(&dims),
             layers: Vec::new(),
             weights: Vec::new(),
             constants: Vec::new(),
@@ -311,6 +313,13 @@ impl Held<'_> {
             (SpaceName::Mlp | SpaceName::Heads | SpaceName::KvHeads | SpaceName::CrossHeads, None) => Axis::FIXED,
         }
     }
+}
+
+/// Query heads and the key-value heads that serve them, where the dims tell.
+fn heads(dims: &Dims) -> Option<Heads> {
+    let n_heads = usize::try_from(*dims.get(N_HEADS)?).ok()?;
+    let n_kv_heads = dims.get(N_KV_HEADS).map_or(Some(n_heads), |&n| usize::try_from(n).ok())?;
+    (n_kv_heads > 0 && n_heads.is_multiple_of(n_kv_heads)).then_some(Heads { n_heads, n_kv_heads })
 }
 
 /// Indices that move together when heads are permuted as whole key-value groups; `None` where nothing may move.

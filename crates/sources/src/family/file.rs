@@ -2,6 +2,7 @@
 
 use super::expression::Expression;
 use super::pattern::{PartWords, Pattern};
+use crate::form::{Activation, Folding, Form, Gain, NormKind, Place, Positions};
 use crate::{FormatError, Part, Role, Stack};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -27,6 +28,7 @@ pub struct Family {
     pub(super) dims: BTreeMap<String, Dim>,
     pub(super) weights: Vec<Described>,
     pub(super) name_sets: Vec<NameSet>,
+    pub(super) form: Form,
 }
 
 /// A setting of `config.json` that gives a space an order of its own: sinusoidal positions, ALiBi.
@@ -160,6 +162,7 @@ struct FamilyFile {
     fixed_when: Vec<FixedWhen>,
     dims: BTreeMap<String, DimFile>,
     weights: BTreeMap<String, WeightFile>,
+    form: FormFile,
     containers: BTreeMap<String, ContainerFile>,
 }
 
@@ -187,6 +190,20 @@ struct SpaceFile {
     out: SpaceName,
     #[serde(rename = "in")]
     into: Option<SpaceName>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormFile {
+    norm: NormKind,
+    gain: Gain,
+    positions: Positions,
+    activation: Activation,
+    reads: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    writes: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    stream: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -273,6 +290,8 @@ impl Family {
             weights.push(Described { stack, role, shape, out: weight.space.out, into });
         }
 
+        let form = form(&name, file.form, &index)?;
+
         let mut name_sets = Vec::new();
         let mut reachable = BTreeSet::new();
         for (container, set) in file.containers {
@@ -327,6 +346,7 @@ impl Family {
         }
 
         let family = Self {
+            form,
             name: file.family.clone(),
             architectures: file.architectures,
             model_types: file.model_types,
@@ -368,6 +388,35 @@ impl Family {
 pub(super) const N_HEADS: &str = "n_heads";
 /// The dim that tells how many key-value groups there are; families without it have as many as heads.
 pub(super) const N_KV_HEADS: &str = "n_kv_heads";
+
+/// Reads how a family computes. Every norm of the stream stands in it exactly once.
+fn form(family: &str, file: FormFile, weights: &BTreeMap<String, usize>) -> Result<Form, FormatError> {
+    let mut seen = BTreeSet::new();
+    let mut known = |key: &String| -> Result<Place, FormatError> {
+        if !weights.contains_key(key) {
+            return Err(FormatError::new(format!("family `{family}`: form"), format!("`{key}`"), "a key of `weights`"));
+        }
+        seen.insert(key.clone());
+        let (stack, role) = place(key)?;
+        Ok(Place { stack, role })
+    };
+    let mut foldings = |map: BTreeMap<String, Vec<String>>| -> Result<Vec<Folding>, FormatError> {
+        map.iter()
+            .map(|(norm, list)| Ok(Folding { norm: known(norm)?, weights: list.iter().map(&mut known).collect::<Result<_, _>>()? }))
+            .collect()
+    };
+    let (reads, writes) = (foldings(file.reads)?, foldings(file.writes)?);
+    let stream = file.stream.iter().map(&mut known).collect::<Result<_, _>>()?;
+    if let Some(norm) = weights.keys().find(|key| is_stream_norm(key) && !seen.contains(*key)) {
+        return Err(FormatError::new(format!("family `{family}`: form"), format!("`{norm}` left out"), "every norm of the stream"));
+    }
+    Ok(Form { norm: file.norm, gain: file.gain, reads, writes, stream, positions: file.positions, activation: file.activation })
+}
+
+/// Norms over the dimensions of a head are no norms of the stream.
+fn is_stream_norm(key: &str) -> bool {
+    key.ends_with("_norm") && !key.ends_with("attn_q_norm") && !key.ends_with("attn_k_norm")
+}
 
 /// Reads `attn_q`, `encoder.attn_q` or `decoder.attn_q`.
 fn place(key: &str) -> Result<(Stack, Role), FormatError> {

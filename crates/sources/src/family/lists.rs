@@ -359,6 +359,12 @@ model_types = []
 n = {{ {dim} }}
 [weights]
 embed = {{ shape = ["n", "n"], space = {{ out = "fixed", in = "fixed" {space} }} {weight} }}
+[form]
+norm = "rms"
+gain = "g"
+positions = "rotary"
+activation = "silu"
+reads = {{}}
 [containers.hf]
 prefixes = [""]
 parts = {{ weight = ["weight"], bias = [] {parts} }}
@@ -380,6 +386,7 @@ fn an_unknown_key_is_an_error_at_every_level() {
         small("", "", "", "", "note = 1", "", ""),
         small("", "", "", "", "", ", note = 1", ""),
         small("", "", "", "", "", "", ", note = 1"),
+        small("", "", "", "", "", "", "").replace("reads = {}", "reads = {}\nnote = 1"),
     ];
     for text in wrong {
         let error = Family::parse(&text).unwrap_err().to_string();
@@ -402,6 +409,9 @@ fn a_family_file_that_contradicts_itself_is_refused() {
         (r#"roles = ["embed"]"#, r#"roles = ["embed"], rows = "rope_interleaved""#, "`w`"),
         (r#"out = "fixed""#, r#"out = "mlp""#, "{layer}"),
         (r#"out = "fixed""#, r#"out = "units""#, "unknown variant `units`"),
+        ("reads = {}", r#"reads = { mlp_norm = ["embed"] }"#, "`mlp_norm`"),
+        ("[form]", "mlp_norm = { shape = [\"n\"], space = { out = \"residual\" } }\n[form]", "`mlp_norm` left out"),
+        (r#"gain = "g""#, r#"gain = "2g""#, "unknown variant `2g`"),
         (r#"prefixes = [""]"#, "prefixes = []", "none in `hf`"),
         ("[dims]", "[[fixed_when]]\nconfig = \"a\"\nis = true\nspace = \"mlp\"\nnote = 1\n[dims]", "unknown field `note`"),
         ("[containers.hf.names]", "[containers.hf.names]\n\"v\" = 3", "a role, or a table with `roles`"),
