@@ -47,7 +47,7 @@ pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
         verdicts: vec![verdict(case)?],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
-        pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
+        pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case), ..data::Pictures::default() },
         matches: case.correspondence.pairs.iter().map(|pair| tensor_match(case, pair)).collect(),
         constants_left_out: case
             .suspect

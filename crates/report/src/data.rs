@@ -9,8 +9,8 @@ mod picture;
 mod side;
 mod verdict;
 
-pub use finding::{Access, Card, Control, Explanation, Finding, NotRun, Outcome};
-pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, TensorMatch, TensorRef};
+pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
+pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Side, SideRole};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 

@@ -10,6 +10,7 @@ mod error;
 pub mod haar_bound;
 pub mod moments;
 pub mod p_value;
+pub mod products;
 pub mod sampling;
 pub mod spectra;
 pub mod tails;

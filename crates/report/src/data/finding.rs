@@ -48,6 +48,15 @@ pub struct Finding {
     pub words: Option<String>,
     /// The same statistic for independent control models.
     pub controls: Vec<Control>,
+    /// The same statistic for copies whose null holds by construction. They are no models, and never stand for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic_controls: Option<SyntheticControls>,
+    /// Block by block, with every control at the same relative depth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<ProfilePoint>,
+    /// What the controls allow to say, for methods whose null is a question of controls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Margin>,
     /// The number taken apart, down to tensor digests.
     pub parts: Vec<Explanation>,
 }
@@ -64,6 +73,74 @@ pub struct Control {
     /// log10 of its p-value.
     #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
     pub log10_p: Option<f64>,
+}
+
+/// Exchangeable copies: units of the suspect re-drawn by permutation within each block and view.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyntheticControls {
+    /// The statistic of each copy.
+    pub statistics: Vec<f64>,
+    /// log10 of the chance that a copy reaches the suspect's agreement, exact by construction.
+    #[serde(serialize_with = "finite_or_null")]
+    pub log10_p: Option<f64>,
+    /// What they exclude.
+    pub stand_for: String,
+    /// What they cannot exclude.
+    pub do_not_stand_for: String,
+}
+
+/// One block of a similarity statistic.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfilePoint {
+    /// The suspect's block: `"3"`, `"dec 3"`, `"3.5"` for expert 5.
+    pub label: String,
+    /// The reference's block that it was matched with.
+    pub reference: String,
+    /// Position of the block, from 0 (first) to 1 (last).
+    pub depth: f64,
+    /// The suspect's value, a share from 0 to 1 or a correlation from -1 to 1.
+    pub value: f64,
+    /// Units that could agree.
+    pub n: u64,
+    /// The value of each control at the same relative depth, in the order of the finding's `controls`.
+    pub controls: Vec<Option<f64>>,
+    /// The largest value of a synthetic copy in this block.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<f64>,
+}
+
+/// What the controls allow to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MarginOutcome {
+    /// Beyond every control by more than the controls differ.
+    StandsOut,
+    /// No more than independent models show.
+    Within,
+    /// No conclusion: too few controls, controls that fail their self-test, or too few tokens.
+    #[default]
+    Abstains,
+}
+
+/// The suspect's distance from the controls, in what the controls differ among themselves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Margin {
+    /// The answer.
+    pub outcome: MarginOutcome,
+    /// In words; for an abstention, why.
+    pub why: String,
+    /// Distance from the mean of the controls in units of the prediction error of one more control.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub t: Option<f64>,
+    /// log10 of the chance that one more independent model reaches it, if the controls' values are normal.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub log10_p: Option<f64>,
+    /// Largest distance of one control from the others, in the same units.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub largest_of_controls: Option<f64>,
 }
 
 /// A number with the words that say what it is and the parts that it was made of.
