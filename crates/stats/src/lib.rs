@@ -8,6 +8,7 @@ pub mod alignment;
 pub mod assignment;
 mod error;
 pub mod haar_bound;
+pub mod least_squares;
 pub mod moments;
 pub mod p_value;
 pub mod products;

@@ -1,7 +1,7 @@
 //! Attention heads matched by two views: which token looks at which (queries and keys), and what that token hands over (values and outputs).
 
 use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
-use super::tokens::{StackTokens, TokenVectors, Tokens};
+use super::tokens::{TokenVectors, Tokens};
 use super::units::Path;
 use crate::method::MethodError;
 use rayon::prelude::*;
@@ -24,9 +24,9 @@ pub(crate) struct HeadSketches {
     pub(crate) hands_over: Vec<f32>,
 }
 
-/// The attentions of a model in the stacks that have tokens.
-fn attentions(model: &Canonical<'_>, tokens: &Tokens) -> Vec<Group> {
-    let is_query = |slot: &Slot| slot.role == Role::AttnQ && slot.part == Part::Weight && tokens.stacks.contains_key(&slot.stack);
+/// The attentions of a model in some stacks.
+fn attentions(model: &Canonical<'_>, in_stack: impl Fn(Stack) -> bool) -> Vec<Group> {
+    let is_query = |slot: &Slot| slot.role == Role::AttnQ && slot.part == Part::Weight && in_stack(slot.stack);
     model.slots().filter(is_query).filter_map(|s| Some(Group { stack: s.stack, layer: s.layer?, expert: None })).collect()
 }
 
@@ -115,16 +115,15 @@ fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) ->
     Ok(Some(HeadSketches { looks: form(&query, &key, d), hands_over: form(&output, &value, dv) }))
 }
 
-/// Sketches of every attention of a side.
+/// Sketches of every attention of a model, whose tokens stand beside each of its stacks.
 pub(crate) fn head_sketches(
     model: &Canonical<'_>,
-    tokens: &Tokens,
-    side: impl Fn(&StackTokens) -> &TokenVectors,
+    tokens: &BTreeMap<Stack, &TokenVectors>,
     seed: u64,
 ) -> Result<BTreeMap<Group, HeadSketches>, MethodError> {
     let Some(heads) = model.heads() else { return Ok(BTreeMap::new()) };
-    let probes: BTreeMap<Stack, Probes> = tokens.stacks.iter().map(|(&stack, tokens)| (stack, Probes::of(side(tokens), seed))).collect();
-    let found: Vec<(Group, Option<HeadSketches>)> = attentions(model, tokens)
+    let probes: BTreeMap<Stack, Probes> = tokens.iter().map(|(&stack, tokens)| (stack, Probes::of(tokens, seed))).collect();
+    let found: Vec<(Group, Option<HeadSketches>)> = attentions(model, |stack| probes.contains_key(&stack))
         .into_par_iter()
         .map(|group| Ok((group, sketch(model, group, heads, &probes[&group.stack])?)))
         .collect::<Result<_, MethodError>>()?;
@@ -141,13 +140,14 @@ pub(super) fn find(
     path: &Path,
     seed: u64,
 ) -> Result<Vec<BlockMatch>, MethodError> {
-    let ours = head_sketches(reference, tokens, |t| &t.reference, seed)?;
-    let theirs = head_sketches(suspect, tokens, |t| &t.suspect, seed)?;
+    let ours = head_sketches(reference, &tokens.of_reference(), seed)?;
+    let theirs = head_sketches(suspect, &tokens.of_suspect(), seed)?;
     let last: BTreeMap<Stack, usize> = theirs.keys().map(|g| (g.stack, g.layer)).collect();
     Ok(theirs
         .par_iter()
         .filter_map(|(&group, sketches)| {
-            let layer = |layer: usize| Group { layer, ..group };
+            let stack = tokens.stacks[&group.stack].reference_stack;
+            let layer = |layer: usize| Group { stack, layer, expert: None };
             let by_units = path.get(&(group.stack, group.layer)).copied();
             let (at, is_on_path) = match by_units {
                 Some((at, true)) => (layer(at), true),

@@ -5,15 +5,19 @@
 //! signs go with the normalisation. Matching such lists sees through all of these disguises.
 
 mod blocks;
+mod by_index;
 mod heads;
 mod tokens;
 mod units;
 
 pub use blocks::{Agreement, BlockMatch, Group};
+
+pub(crate) use blocks::MATCHED;
 pub use tokens::MIN_TOKENS;
 
+pub(crate) use by_index::ByIndex;
 pub(crate) use heads::head_sketches;
-pub(crate) use tokens::{StackTokens, Tokens};
+pub(crate) use tokens::{TokenVectors, Tokens};
 pub(crate) use units::unit_signatures;
 
 use crate::blocks::BlockMatrix;
@@ -22,27 +26,27 @@ use crate::side::Side;
 use sources::canonical::Canonical;
 
 /// What was matched with what.
-#[derive(Debug)]
-pub struct Matching {
+pub struct Matching<'a> {
+    pub(crate) reference: Canonical<'a>,
+    pub(crate) suspect: Canonical<'a>,
+    pub(crate) tokens: Tokens,
     /// Units of every MLP of the suspect, in the order of its blocks; experts one by one.
     pub units: Vec<BlockMatch>,
     /// Heads of every attention of the suspect.
     pub heads: Vec<BlockMatch>,
     /// Every MLP of the reference against every one of the suspect: share of drawn units on whose counterpart two views agree.
     pub unit_matrix: BlockMatrix,
-    /// Tokens whose byte strings both tokenizers have.
-    pub common_tokens: usize,
 }
 
 /// Why nothing could be matched, in words.
 #[derive(Debug, Clone)]
 pub struct Unmatched(pub String);
 
-impl Matching {
+impl<'a> Matching<'a> {
     /// Matches two models; in the inner result the reason why not. `advance` is told the blocks done.
     pub fn find(
-        reference: &Side<'_>,
-        suspect: &Side<'_>,
+        reference: &Side<'a>,
+        suspect: &Side<'a>,
         seed: u64,
         advance: &(dyn Fn(u64) + Sync),
     ) -> Result<Result<Self, Unmatched>, MethodError> {
@@ -55,6 +59,11 @@ impl Matching {
         };
         let (units, unit_matrix, path) = units::find(&ours, &theirs, &tokens, seed, advance)?;
         let heads = heads::find(&ours, &theirs, &tokens, &path, seed)?;
-        Ok(Ok(Self { units, heads, unit_matrix, common_tokens: tokens.n_common }))
+        Ok(Ok(Self { reference: ours, suspect: theirs, tokens, units, heads, unit_matrix }))
+    }
+
+    /// Tokens whose byte strings both tokenizers have.
+    pub fn common_tokens(&self) -> usize {
+        self.tokens.n_common
     }
 }

@@ -18,11 +18,16 @@ const SIGNATURE_TOKENS: usize = 1024;
 pub(crate) struct Tokens {
     /// Byte strings that both tokenizers have.
     pub(crate) n_common: usize,
+    /// By the suspect's stack.
     pub(crate) stacks: BTreeMap<Stack, StackTokens>,
 }
 
 /// Vectors of the same tokens on both sides, in one stack.
 pub(crate) struct StackTokens {
+    /// The stack of the reference.
+    pub(crate) reference_stack: Stack,
+    /// Ids of the tokens on both sides.
+    pub(crate) ids: Vec<(usize, usize)>,
     pub(crate) reference: TokenVectors,
     pub(crate) suspect: TokenVectors,
 }
@@ -47,6 +52,16 @@ impl TokenVectors {
 }
 
 impl Tokens {
+    /// The reference's tokens by its own stacks.
+    pub(crate) fn of_reference(&self) -> BTreeMap<Stack, &TokenVectors> {
+        self.stacks.values().map(|stack| (stack.reference_stack, &stack.reference)).collect()
+    }
+
+    /// The suspect's tokens by its own stacks.
+    pub(crate) fn of_suspect(&self) -> BTreeMap<Stack, &TokenVectors> {
+        self.stacks.iter().map(|(&stack, tokens)| (stack, &tokens.suspect)).collect()
+    }
+
     pub(crate) fn find(reference: &Canonical<'_>, suspect: &Canonical<'_>) -> Result<Result<Self, Unmatched>, MethodError> {
         let (Some(ours), Some(theirs)) = (&reference.model().vocabulary, &suspect.model().vocabulary) else {
             let side = if reference.model().vocabulary.is_none() { "the reference" } else { "the suspect" };
@@ -61,15 +76,25 @@ impl Tokens {
         let mut stacks = BTreeMap::new();
         let mut fewest = n_common;
         for stack in [Stack::Single, Stack::Encoder, Stack::Decoder] {
-            let (Some(ours), Some(theirs)) = (Tables::of(reference, stack), Tables::of(suspect, stack)) else { continue };
+            let Some(theirs) = Tables::of(suspect, stack) else { continue };
+            // A model with one stack is compared with the stack of another that writes text, else with the one that reads it.
+            let like = match stack {
+                Stack::Single => [Stack::Single, Stack::Decoder, Stack::Encoder],
+                Stack::Decoder => [Stack::Decoder, Stack::Single, Stack::Single],
+                Stack::Encoder => [Stack::Encoder, Stack::Single, Stack::Single],
+            };
+            let Some((reference_stack, ours)) = like.into_iter().find_map(|stack| Some((stack, Tables::of(reference, stack)?))) else {
+                continue;
+            };
             let (ours, theirs) = ((reference, ours), (suspect, theirs));
             let trained = trained_tokens(&common, ours, theirs)?;
             if trained.len() < MIN_TOKENS {
                 fewest = fewest.min(trained.len());
                 continue;
             }
-            let (reference_ids, suspect_ids): (Vec<usize>, Vec<usize>) = trained.into_iter().unzip();
-            stacks.insert(stack, StackTokens { reference: vectors(ours, &reference_ids)?, suspect: vectors(theirs, &suspect_ids)? });
+            let (reference_ids, suspect_ids): (Vec<usize>, Vec<usize>) = trained.iter().copied().unzip();
+            let (reference, suspect) = (vectors(ours, &reference_ids)?, vectors(theirs, &suspect_ids)?);
+            stacks.insert(stack, StackTokens { reference_stack, ids: trained, reference, suspect });
         }
         if stacks.is_empty() {
             let no_tables = "the two models have no table of tokens in a common stack";

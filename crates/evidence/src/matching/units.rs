@@ -134,17 +134,20 @@ pub(super) fn find(
     seed: u64,
     advance: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<BlockMatch>, BlockMatrix, Path), MethodError> {
-    let in_stacks = |groups: Vec<Group>| groups.into_iter().filter(|g| tokens.stacks.contains_key(&g.stack)).collect::<Vec<_>>();
-    let (ours, theirs) = (in_stacks(groups(reference)), in_stacks(groups(suspect)));
+    let mut ours = groups(reference);
+    ours.retain(|g| tokens.stacks.values().any(|stack| stack.reference_stack == g.stack));
+    let mut theirs = groups(suspect);
+    theirs.retain(|g| tokens.stacks.contains_key(&g.stack));
     if ours.is_empty() || theirs.is_empty() {
         return Ok((Vec::new(), BlockMatrix::default(), Path::new()));
     }
-    let drawn: Vec<Drawn> = ours
+    let drawn: Vec<Option<Drawn>> = ours
         .par_iter()
         .map(|&group| {
             let n = n_units(reference, group);
             let units = sampling::draw(seed, &format!("units {group}"), n, n.min(DRAWN_UNITS));
-            Drawn::of(reference, group, &units, &tokens.stacks[&group.stack].reference)
+            let side = tokens.stacks.values().find(|stack| stack.reference_stack == group.stack).map(|stack| &stack.reference);
+            side.map(|side| Drawn::of(reference, group, &units, side)).transpose()
         })
         .collect::<Result<_, MethodError>>()?;
     let mut columns: Vec<Vec<Option<f64>>> = Vec::new();
@@ -158,7 +161,8 @@ pub(super) fn find(
         values: (0..ours.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect(),
         path: Vec::new(),
     };
-    let (path, pairs_in_full) = along_path(&ours, &theirs, &matrix);
+    let stacks = tokens.stacks.iter().map(|(&stack, tokens)| (tokens.reference_stack, stack)).collect::<Vec<_>>();
+    let (path, pairs_in_full) = along_path(&ours, &theirs, &stacks, &matrix);
     let of = |&(row, col, on_path): &(usize, usize, bool)| -> Result<BlockMatch, MethodError> {
         let found = in_full((reference, ours[row]), (suspect, theirs[col]), on_path, &tokens.stacks[&theirs[col].stack])?;
         advance(1);
@@ -199,7 +203,13 @@ impl Drawn {
 }
 
 /// Share of drawn units of every reference block on whose nearest unit of one suspect block two views agree.
-fn look(suspect: &Canonical<'_>, group: Group, ours: &[Group], drawn: &[Drawn], tokens: &Tokens) -> Result<Vec<Option<f64>>, MethodError> {
+fn look(
+    suspect: &Canonical<'_>,
+    group: Group,
+    ours: &[Group],
+    drawn: &[Option<Drawn>],
+    tokens: &Tokens,
+) -> Result<Vec<Option<f64>>, MethodError> {
     let stack = &tokens.stacks[&group.stack];
     let all: Vec<usize> = (0..n_units(suspect, group)).collect();
     let mine = Drawn::of(suspect, group, &all, &stack.suspect)?;
@@ -208,9 +218,7 @@ fn look(suspect: &Canonical<'_>, group: Group, ours: &[Group], drawn: &[Drawn], 
         .par_iter()
         .zip(drawn)
         .map(|(&other, drawn)| {
-            if other.stack != group.stack || all.is_empty() {
-                return None;
-            }
+            let drawn = drawn.as_ref().filter(|_| other.stack == stack.reference_stack && !all.is_empty())?;
             let views = views(drawn.is_gated(), mine.is_gated());
             let nearest: Vec<Vec<Option<usize>>> = views
                 .iter()
@@ -231,20 +239,20 @@ fn largest(row: &[f32]) -> Option<usize> {
 }
 
 /// Reference and suspect groups to match in full. Experts of one layer share the path; each takes its best counterpart in that layer.
-fn along_path(ours: &[Group], theirs: &[Group], matrix: &BlockMatrix) -> (Path, Vec<(usize, usize, bool)>) {
+fn along_path(ours: &[Group], theirs: &[Group], stacks: &[(Stack, Stack)], matrix: &BlockMatrix) -> (Path, Vec<(usize, usize, bool)>) {
     let value = |row: usize, col: usize| matrix.values[row * theirs.len() + col];
     let mut path = Path::new();
-    for stack in [Stack::Single, Stack::Encoder, Stack::Decoder] {
-        let layers = |groups: &[Group]| groups.iter().filter(|g| g.stack == stack).map(|g| g.layer + 1).max().unwrap_or(0);
-        let (n_ours, n_theirs) = (layers(ours), layers(theirs));
+    for &(reference_stack, stack) in stacks {
+        let layers = |groups: &[Group], stack| groups.iter().filter(|g| g.stack == stack).map(|g| g.layer + 1).max().unwrap_or(0);
+        let (n_ours, n_theirs) = (layers(ours, reference_stack), layers(theirs, stack));
         if n_ours == 0 || n_theirs == 0 {
             continue;
         }
-        let at = |groups: &[Group], layer: usize| -> Vec<usize> {
+        let at = |groups: &[Group], stack, layer: usize| -> Vec<usize> {
             groups.iter().enumerate().filter(|(_, g)| g.stack == stack && g.layer == layer).map(|(i, _)| i).collect()
         };
         let of_layers = |row: usize, col: usize| -> Option<f64> {
-            let (rows, cols) = (at(ours, row), at(theirs, col));
+            let (rows, cols) = (at(ours, reference_stack, row), at(theirs, stack, col));
             cols.iter().flat_map(|&col| rows.iter().filter_map(move |&row| value(row, col))).max_by(f64::total_cmp)
         };
         for (col, row) in monotone_path(n_ours, n_theirs, of_layers).into_iter().enumerate() {
@@ -254,7 +262,8 @@ fn along_path(ours: &[Group], theirs: &[Group], matrix: &BlockMatrix) -> (Path, 
     let mut in_full = Vec::new();
     for (col, group) in theirs.iter().enumerate() {
         let Some(&(layer, on_path)) = path.get(&(group.stack, group.layer)) else { continue };
-        let rows = ours.iter().enumerate().filter(|(_, g)| g.stack == group.stack && g.layer == layer).map(|(row, _)| row);
+        let reference_stack = stacks.iter().find(|s| s.1 == group.stack).map(|s| s.0);
+        let rows = ours.iter().enumerate().filter(|(_, g)| Some(g.stack) == reference_stack && g.layer == layer).map(|(row, _)| row);
         // Of equal values the first, which for dense blocks is the only one.
         let best = rows.filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         if let Some((row, _)) = best {
