@@ -375,6 +375,11 @@ impl Family {
         Ok(family)
     }
 
+    /// The key of `config.json` that a dim is written under.
+    pub fn config_key(&self, dim: &str) -> Option<&str> {
+        self.dims.get(dim)?.config.first().map(String::as_str)
+    }
+
     /// Every dim that is used is declared, and the other way round.
     fn check_dims(&self) -> Result<(), FormatError> {
         let shapes = self.weights.iter().flat_map(|weight| &weight.shape);
