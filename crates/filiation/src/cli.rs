@@ -28,6 +28,12 @@ pub enum Command {
     Inspect(Inspect),
     /// What a method tests, survives and fails on.
     Explain(Explain),
+    /// Make models with a known history, to test methods on.
+    Lab {
+        /// What to make.
+        #[command(subcommand)]
+        command: Lab,
+    },
     /// List the methods.
     Methods {
         /// How to print.
@@ -107,6 +113,49 @@ pub struct Inspect {
 pub struct Explain {
     /// As in `filiation methods`: `weights.unit-alignment`.
     pub method: String,
+}
+
+/// The subcommands of `lab`.
+#[derive(Debug, Subcommand)]
+pub enum Lab {
+    /// Write a copy of a checkpoint that went through steps, each seeded and recorded.
+    Disguise(Disguise),
+}
+
+/// Arguments of `lab disguise`.
+#[derive(Debug, Args)]
+pub struct Disguise {
+    /// A weight file, a folder, or the id of a model in the Hub cache.
+    #[arg(required_unless_present = "list")]
+    pub model: Option<PathBuf>,
+    /// The new folder; one that holds something is refused.
+    #[arg(short, long, value_name = "DIR", required_unless_present = "list")]
+    pub output: Option<PathBuf>,
+    /// `NAME` or `NAME=VALUE`, in order; can be given several times. See `--list`.
+    #[arg(long, value_name = "STEP", required_unless_present = "list")]
+    pub step: Vec<String>,
+    /// Of all draws; the same seed gives the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Of the written numbers.
+    #[arg(long, value_enum, default_value_t = Dtype::AsStored)]
+    pub dtype: Dtype,
+    /// List the steps and what they do.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Types of written numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// 32 bits: what a step computes is kept as computed.
+    F32,
+    /// The upper half of an f32.
+    Bf16,
+    /// IEEE half.
+    F16,
+    /// Half types stay what they are; everything else becomes f32.
+    AsStored,
 }
 
 /// The definition that completions, the man page and the reference are made from.

@@ -8,6 +8,9 @@ pub enum Error {
     /// A model could not be opened or read.
     #[error(transparent)]
     Source(#[from] sources::SourceError),
+    /// A model could not be disguised.
+    #[error(transparent)]
+    Lab(#[from] lab::LabError),
     /// A method failed.
     #[error(transparent)]
     Method(#[from] evidence::MethodError),
@@ -42,6 +45,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Source(error) => error.hint(),
+            Self::Lab(error) => error.hint(),
             Self::Method(evidence::MethodError::Source(error)) => error.hint(),
             Self::Usage { hint, .. } => hint.as_deref(),
             _ => None,
@@ -50,6 +54,9 @@ impl Error {
 
     /// Whether the caller, not the data, is at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage { .. })
+        match self {
+            Self::Lab(error) => error.is_usage(),
+            other => matches!(other, Self::Usage { .. }),
+        }
     }
 }

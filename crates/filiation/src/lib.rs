@@ -60,6 +60,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         }
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
+        Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,
         Command::Methods { format } => commands::methods::run(*format, printer)?,
         Command::Completions { shell } => commands::completions::run(*shell, printer)?,
     }

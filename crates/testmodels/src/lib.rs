@@ -11,7 +11,9 @@
 
 mod constants;
 mod edits;
+mod forward;
 mod gguf;
+mod load;
 mod network;
 mod onnx;
 mod random;
@@ -20,9 +22,10 @@ mod shapes;
 
 pub use constants::{fourier_basis, sinusoidal_table};
 pub use edits::{LLAMA_LAYER, NewRow};
+pub use forward::{Vectors, forward, sound};
 pub use gguf::save_q8_0;
 pub use network::{Network, Tensor};
 pub use onnx::save_gru;
 pub use random::Gaussian;
-pub use safetensors::{Dtype, save, save_shards};
-pub use shapes::{Llama, bert, gpt2, gru, lstm};
+pub use safetensors::{Dtype, save, save_in, save_shards};
+pub use shapes::{FAMILIES, Llama, bert, family, gpt2, gru, lstm};

@@ -17,14 +17,21 @@ pub enum Dtype {
 
 /// A folder with `model.safetensors`.
 pub fn save(network: &Network, dtype: Dtype) -> TempDir {
-    let folder = beside(network);
-    write(&folder.path().join("model.safetensors"), network.tensors.iter(), dtype);
+    let folder = tempfile::tempdir().expect("a folder");
+    save_in(network, dtype, folder.path());
     folder
+}
+
+/// The same in a folder that is there.
+pub fn save_in(network: &Network, dtype: Dtype, folder: &Path) {
+    beside(network, folder);
+    write(&folder.join("model.safetensors"), network.tensors.iter(), dtype);
 }
 
 /// A folder with `n` shards and their index.
 pub fn save_shards(network: &Network, dtype: Dtype, n: usize) -> TempDir {
-    let folder = beside(network);
+    let folder = tempfile::tempdir().expect("a folder");
+    beside(network, folder.path());
     let mut map = serde_json::Map::new();
     for shard in 0..n {
         let file = format!("model-{:05}-of-{n:05}.safetensors", shard + 1);
@@ -37,18 +44,16 @@ pub fn save_shards(network: &Network, dtype: Dtype, n: usize) -> TempDir {
     folder
 }
 
-/// A new folder with the files that stand beside the weights.
-fn beside(network: &Network) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+/// Writes the files that stand beside the weights.
+fn beside(network: &Network, folder: &Path) {
     if let Some(config) = &network.config {
-        std::fs::write(folder.path().join("config.json"), config.to_string()).expect("a configuration");
+        std::fs::write(folder.join("config.json"), config.to_string()).expect("a configuration");
     }
     if let Some(tokens) = &network.tokens {
         let vocab: serde_json::Map<String, Value> = tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
         let tokenizer = json!({ "model": { "type": "BPE", "vocab": vocab, "merges": [] }, "pre_tokenizer": { "type": "ByteLevel" } });
-        std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).expect("a tokenizer");
+        std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).expect("a tokenizer");
     }
-    folder
 }
 
 fn write<'a>(path: &Path, tensors: impl Iterator<Item = &'a Tensor>, dtype: Dtype) {

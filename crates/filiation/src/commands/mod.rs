@@ -4,4 +4,5 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod inspect;
+pub(crate) mod lab;
 pub(crate) mod methods;

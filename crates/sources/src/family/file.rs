@@ -98,6 +98,8 @@ impl SpaceName {
 /// One container's names: Hugging Face, GGUF, CTranslate2, or an older spelling.
 #[derive(Debug, Clone)]
 pub(super) struct NameSet {
+    /// The file's key: `hf`, `gguf`.
+    pub(super) container: String,
     pub(super) prefixes: Vec<String>,
     pub(super) parts: PartWords,
     pub(super) tensors: Vec<Named>,
@@ -113,6 +115,10 @@ pub(super) struct Named {
     /// The part, where the pattern does not read it from the name.
     pub(super) part: Part,
     pub(super) layout: Layout,
+    /// A spelling that is met and never written: an older one, or another model's.
+    pub(super) read_only: bool,
+    /// Written only in a block that lacks this weight, an index into [`Family::weights`].
+    pub(super) without: Option<usize>,
 }
 
 /// How a container keeps a tensor, where that is not plain `[out, in]`.
@@ -227,6 +233,9 @@ struct NamedTable {
     offset: Option<i8>,
     #[serde(default)]
     copy: bool,
+    #[serde(default)]
+    read_only: bool,
+    without: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -336,10 +345,15 @@ impl Family {
                     offset: named.offset.unwrap_or(0),
                     copy: named.copy,
                 };
-                tensors.push(Named { pattern: parsed, weights: held, part: named.part.unwrap_or_default(), layout });
+                let without = match named.without.as_ref().map(|key| index.get(key).ok_or(key)) {
+                    Some(Err(key)) => return fail("`without` of a tensor", format!("`{key}`"), "a key of `weights`"),
+                    found => found.and_then(Result::ok).copied(),
+                };
+                let part = named.part.unwrap_or_default();
+                tensors.push(Named { pattern: parsed, weights: held, part, layout, read_only: named.read_only, without });
             }
             let constants = set.constants.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?;
-            name_sets.push(NameSet { prefixes: set.prefixes, parts: set.parts, tensors, constants });
+            name_sets.push(NameSet { container, prefixes: set.prefixes, parts: set.parts, tensors, constants });
         }
         if let Some(key) = index.iter().find(|(_, i)| !reachable.contains(*i)).map(|(key, _)| key) {
             return fail("weight", format!("`{key}`, which no container names"), "weights that some container has");
@@ -359,6 +373,11 @@ impl Family {
         };
         family.check_dims()?;
         Ok(family)
+    }
+
+    /// The key of `config.json` that a dim is written under.
+    pub fn config_key(&self, dim: &str) -> Option<&str> {
+        self.dims.get(dim)?.config.first().map(String::as_str)
     }
 
     /// Every dim that is used is declared, and the other way round.

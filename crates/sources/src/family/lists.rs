@@ -173,6 +173,69 @@ fn ctranslate2_and_hugging_face_describe_the_same_weights() {
     }
 }
 
+/// Whatever container a model came from, its Hugging Face form holds the same weights, and each name once.
+#[test]
+fn what_is_stored_binds_to_what_it_was_made_from() {
+    for name in lists() {
+        let source = list(&name);
+        let binding = bound(&source);
+        let family = super::named(&binding.family).unwrap();
+        let shape = |weight: &Weight| {
+            let stored = &source.tensors[weight.view.tensor].shape;
+            if weight.rank > 2 { stored.clone() } else { [weight.rows, weight.cols][..weight.rank].to_vec() }
+        };
+        let weights: BTreeMap<Slot, Vec<usize>> = binding.weights.iter().map(|weight| (weight.slot.unwrap(), shape(weight))).collect();
+        let stored = family.stored(&family.spelling(&source.tensors).unwrap(), &weights, binding.heads);
+        if name == "gpt_neox.ctranslate2" {
+            // Nothing in it tells the number of heads, by which Hugging Face fuses its attention.
+            assert!(stored.is_err());
+            continue;
+        }
+        let stored = stored.unwrap();
+        let names: BTreeSet<_> = stored.iter().map(|stored| stored.name.as_str()).collect();
+        assert_eq!(names.len(), stored.len(), "{name}");
+        if name.ends_with(".hf") {
+            let held = |list: &List| {
+                list.tensors
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| !binding.repeated.contains(i) && !binding.constants.contains(i))
+                    .map(|(_, tensor)| (tensor.name.clone(), tensor.shape.clone()))
+                    .collect::<BTreeSet<_>>()
+            };
+            assert_eq!(held(&source), stored.iter().map(|stored| (stored.name.clone(), stored.shape.clone())).collect(), "{name}");
+        }
+
+        let config = binding.heads.map(|heads| {
+            let mut config = source.config.clone().unwrap_or_else(|| serde_json::json!({}));
+            for (key, n) in ["n_head", "num_heads", "encoder_attention_heads", "n_heads", "num_attention_heads"]
+                .map(|key| (key, heads.n_heads))
+                .into_iter()
+                .chain([("num_key_value_heads", heads.n_kv_heads)])
+            {
+                config[key] = n.into();
+            }
+            config
+        });
+        let tensors: Vec<_> = stored.iter().map(|stored| named(&stored.name, &stored.shape)).collect();
+        let again = super::bind_to(std::slice::from_ref(family), &tensors, config.as_ref(), &BTreeMap::new()).unwrap();
+        assert!(again.undescribed.is_empty(), "{name}");
+        assert_eq!(again.heads, binding.heads, "{name}");
+        let describe = |binding: &Binding| -> BTreeMap<Slot, (usize, usize, [Axis; 2])> {
+            binding.weights.iter().map(|weight| (weight.slot.unwrap(), (weight.rows, weight.cols, weight.axes))).collect()
+        };
+        assert_eq!(describe(&again), describe(&binding), "{name}");
+        for weight in &again.weights {
+            let piece = stored[weight.view.tensor].pieces.iter().find(|piece| Some(piece.slot) == weight.slot).unwrap();
+            assert_eq!(
+                (&piece.rows, stored[weight.view.tensor].transposed),
+                (&weight.view.rows, weight.view.transposed && weight.rank == 2),
+                "{name}"
+            );
+        }
+    }
+}
+
 #[test]
 fn heads_move_as_whole_key_value_groups() {
     let heads = |unit| Axis { space: Space::Heads { stack: Stack::Single, layer: 1, cross: false }, unit };

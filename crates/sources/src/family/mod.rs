@@ -7,12 +7,14 @@ mod bind;
 mod dims;
 mod expression;
 mod file;
+mod layout;
 #[cfg(test)]
 mod lists;
 mod pattern;
 
 pub use bind::{bind_to, unbound};
 pub use file::Family;
+pub use layout::{Piece, Spelling, Stored};
 
 use crate::tensor::{MetaValue, TensorInfo};
 use crate::{Binding, FormatError};
@@ -48,6 +50,11 @@ pub fn families() -> Result<&'static [Family], &'static FormatError> {
         FILES.iter().map(load).collect()
     });
     loaded.as_deref()
+}
+
+/// The family of a name, as [`Binding::family`] says it.
+pub fn named(name: &str) -> Option<&'static Family> {
+    families().ok()?.iter().find(|family| family.name == name)
 }
 
 /// Binds a checkpoint to the family that describes it; `None` if none describes four fifths of its elements. See [`bind_to`].

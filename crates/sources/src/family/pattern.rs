@@ -69,6 +69,27 @@ impl Pattern {
         self.0.contains(&Piece::Part)
     }
 
+    pub(super) fn has_expert(&self) -> bool {
+        self.0.contains(&Piece::Expert)
+    }
+
+    /// The name that holds this in its places; `None` where a place has nothing to hold.
+    pub(super) fn render(&self, captures: Captures, words: &PartWords) -> Option<String> {
+        let mut name = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => name.push_str(literal),
+                Piece::Layer => name.push_str(&captures.layer?.to_string()),
+                Piece::Expert => name.push_str(&captures.expert?.to_string()),
+                Piece::Part => {
+                    let words = if captures.part? == Part::Weight { &words.weight } else { &words.bias };
+                    name.push_str(words.first()?);
+                }
+            }
+        }
+        Some(name)
+    }
+
     /// Reads a whole name, or `None` where it differs.
     pub(super) fn captures(&self, name: &str, words: &PartWords) -> Option<Captures> {
         let mut captures = Captures::default();
@@ -120,6 +141,15 @@ mod tests {
         assert_eq!(captures("norm.{part}", "norm.gamma").unwrap().part, Some(Part::Weight));
         assert!(captures("norm.{part}", "norm.weight_scale").is_none());
         assert!(captures("norm.weight", "norm.weigh").is_none());
+    }
+
+    #[test]
+    fn a_rendered_name_is_read_as_what_it_was_made_from() {
+        let pattern = Pattern::parse("layers.{layer}.experts.{expert}.w1.{part}").unwrap();
+        let captures = Captures { layer: Some(7), expert: Some(12), part: Some(Part::Bias) };
+        let name = pattern.render(captures, &words()).unwrap();
+        assert_eq!((name.as_str(), pattern.captures(&name, &words())), ("layers.7.experts.12.w1.bias", Some(captures)));
+        assert_eq!(pattern.render(Captures { expert: None, ..captures }, &words()), None);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Networks with random weights: llama, gpt2 and bert as their families name them, and recurrent ones that no family describes.
 
+mod families;
+
+pub use families::{FAMILIES, family};
+
 use crate::{Gaussian, Network, Tensor};
 use serde_json::json;
 
