@@ -1,6 +1,6 @@
 //! The few best columns of each row, and a bound on all the others that stays true while prices fall.
 
-use super::scan::{BLOCK, BlockMinima, reduced_cost};
+use super::scan::{LeastCosts, columns_of, n_minima, reduced_cost};
 use pulp::Arch;
 
 /// Columns kept of each row.
@@ -34,7 +34,7 @@ impl<T: Copy + Into<f64>> Shortlists<T> {
             length,
             candidates: vec![Candidate { column: 0, weight: any }; n_rows * length],
             floors: vec![f64::NEG_INFINITY; n_rows],
-            minima: vec![0.0; n_columns.div_ceil(BLOCK)],
+            minima: vec![0.0; n_minima(n_columns)],
             order: Vec::new(),
             found: Vec::new(),
             arch: Arch::new(),
@@ -53,7 +53,7 @@ impl<T: Copy + Into<f64>> Shortlists<T> {
 
     /// Makes the list of a row anew, at the prices of now.
     pub(super) fn make(&mut self, row: usize, weights: &[T], prices: &[f64]) {
-        BlockMinima { weights, prices, minima: &mut self.minima }.compute(self.arch);
+        self.arch.dispatch(LeastCosts { weights, prices, minima: &mut self.minima });
         // At least `length` columns cost no more than the `length`-th least minimum, and few more than that do.
         let mut limit = f64::INFINITY;
         if self.minima.len() > self.length {
@@ -62,11 +62,9 @@ impl<T: Copy + Into<f64>> Shortlists<T> {
             limit = *self.order.select_nth_unstable_by(self.length - 1, f64::total_cmp).1;
         }
         self.found.clear();
-        for (block, _) in self.minima.iter().enumerate().filter(|(_, minimum)| **minimum <= limit) {
-            let first = block * BLOCK;
-            let last = weights.len().min(first + BLOCK);
-            for (column, (&weight, &price)) in (first..last).zip(weights[first..last].iter().zip(&prices[first..last])) {
-                let cost = reduced_cost(weight, price);
+        for (place, _) in self.minima.iter().enumerate().filter(|(_, minimum)| **minimum <= limit) {
+            for column in columns_of(place, weights.len()) {
+                let cost = reduced_cost(weights[column], prices[column]);
                 if cost <= limit {
                     self.found.push((cost, column as u32));
                 }

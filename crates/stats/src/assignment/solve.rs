@@ -1,7 +1,7 @@
 //! Jonker and Volgenant over shortlists: augmenting row reduction, shortest augmenting paths.
 
 use super::Assignment;
-use super::scan::{AllWithin, BLOCK, BlockMinima, ShorterPaths, reduced_cost};
+use super::scan::{AllWithin, LeastCosts, ShorterPaths, columns_of, n_minima, reduced_cost};
 use super::shortlist::Shortlists;
 use crate::InputError;
 use pulp::Arch;
@@ -134,11 +134,11 @@ impl<T: Copy + Into<f64>> Problem<'_, T> {
         let is_square = self.n_rows == self.n_columns;
         let prices: Vec<f64> = partial.prices.iter().map(|&price| if !is_square && price > 0.0 { 0.0 } else { price }).collect();
         let (mut total, mut upper_bound) = (0.0, 0.0);
-        let mut minima = vec![0.0; self.n_columns.div_ceil(BLOCK)];
+        let mut minima = vec![0.0; n_minima(self.n_columns)];
         let arch = Arch::new();
         for (row, &assigned) in partial.column_of_row.iter().enumerate() {
             let weights = self.row(row);
-            BlockMinima { weights, prices: &prices, minima: &mut minima }.compute(arch);
+            arch.dispatch(LeastCosts { weights, prices: &prices, minima: &mut minima });
             let best = -minima.iter().fold(f64::INFINITY, |least, &cost| if cost < least { cost } else { least });
             // The price of the assigned column enters here, so that the two sums are of like size and the gap keeps its digits.
             upper_bound += best - prices[assigned];
@@ -203,7 +203,7 @@ impl<'a, T: Copy + Into<f64>> Search<'a, T> {
         Self {
             problem,
             lists,
-            minima: vec![0.0; n_columns.div_ceil(BLOCK)],
+            minima: vec![0.0; n_minima(n_columns)],
             is_exhausted: vec![false; n_rows],
             distance: vec![f64::INFINITY; n_columns],
             came_from: vec![NONE; n_columns],
@@ -281,10 +281,10 @@ impl<'a, T: Copy + Into<f64>> Search<'a, T> {
             offset,
             minima: &mut self.minima,
         });
-        for block in 0..self.minima.len() {
-            if self.minima[block] < self.nearest_free.0 {
-                for (column, &weight) in weights.iter().enumerate().skip(block * BLOCK).take(BLOCK) {
-                    self.reach(column, offset + reduced_cost(weight, self.partial.prices[column]), row);
+        for place in 0..self.minima.len() {
+            if self.minima[place] < self.nearest_free.0 {
+                for column in columns_of(place, weights.len()) {
+                    self.reach(column, offset + reduced_cost(weights[column], self.partial.prices[column]), row);
                 }
             }
         }
