@@ -35,7 +35,7 @@ impl Assignment {
 /// fall, and so the least cost off a list stays a bound. The answer is the exact optimum in real arithmetic; the certificate says what
 /// rounding made of it.
 ///
-/// `O(n³ log n)` at worst, a few passes over the weights in practice; 32 entries a row besides the weights, and one transposed copy when
+/// `O(n³ log n)` at worst, a few passes over the weights in practice; 16 entries a row besides the weights, and one transposed copy when
 /// there are more rows than columns. Among equal optima the choice is deterministic and unspecified.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use super::scan::{LeastCosts, columns_of, n_minima, reduced_cost};
 use pulp::Arch;
 
 /// Columns kept of each row.
-pub(super) const LENGTH: usize = 32;
+pub(super) const LENGTH: usize = 16;
 
 /// A column of a row's shortlist, with its weight, so that the matrix itself is not touched.
 #[derive(Debug, Clone, Copy)]
