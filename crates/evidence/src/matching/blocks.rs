@@ -116,9 +116,9 @@ mod tests {
     fn two_of_three_views_decide() {
         let a = vec![Some(0), Some(1), Some(2), None];
         let b = vec![Some(0), Some(2), Some(1), Some(3)];
-        let c = vec![Some(3), Some(2), Some(2), Some(3)];
+        let c = vec![Some(1), Some(2), Some(0), Some(3)];
         assert_eq!(counterparts(&[a.clone(), b.clone(), c.clone()], 4), [Some(0), None, Some(1), Some(3)]);
-        assert_eq!((agreeing(&a, &b), agreeing(&b, &c), agreeing(&a, &c)), (1, 2, 1));
+        assert_eq!((agreeing(&a, &b), agreeing(&b, &c), agreeing(&a, &c)), (1, 2, 0));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 /// Heads read of a block.
 const DRAWN: usize = 4;
-/// A head was turned inside where its rows agree less than this before the map is undone, and the map helps.
-const AS_STORED: f64 = 0.9;
+/// A head was turned inside where a map explains at least this many times the squares that the rows as they stand explain.
+const MAP_EXPLAINS: f64 = 2.0;
 
 fn at(group: Group, role: Role) -> Slot {
     Slot { stack: group.stack, layer: Some(group.layer), expert: None, role, part: Part::Weight }
@@ -59,9 +59,9 @@ pub(super) fn restore(
             }
             // What the map makes of the reference's rows is what an untouched head would be.
             let mapped = least_squares::mapped(&a, &b, basis.width);
-            let explained = |x: &[f32]| cosine(x, &b);
+            let explained = |x: &[f32]| cosine(x, &b).clamp(0.0, 1.0).powi(2);
             match mapped {
-                Ok(mapped) if explained(&a) < AS_STORED && explained(&mapped) > explained(&a) + 0.05 => {
+                Ok(mapped) if explained(&mapped) >= MAP_EXPLAINS * explained(&a) => {
                     turned[place] = true;
                     reference.extend(mapped);
                 }

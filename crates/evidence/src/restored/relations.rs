@@ -13,8 +13,10 @@ use std::collections::BTreeSet;
 const MOVED: f64 = 0.1;
 /// The same for heads, of which there are few.
 const HEADS_MOVED: f64 = 0.25;
-/// Median change of gains from which they were changed on purpose; fine-tuning moves them by parts of a percent.
+/// Median change of gains from which they were changed on purpose, if it is this many times what remains of the weights: training moves gains
+/// too, and then the weights as well.
 const GAINS_CHANGED: f64 = 0.05;
+const GAINS_OVER_REST: f64 = 1.5;
 /// Differences that storing in 16 bits leaves after a turn, and storing in 32.
 const ROUNDING: [f64; 2] = [0.006, 1e-4];
 /// Differences that a grid of 8 or 4 bits explains.
@@ -29,7 +31,12 @@ const ADAPTER_REST: f64 = 1.0 / 256.0;
 impl Restored {
     /// Whether gains stand elsewhere than in the reference, or the stream that they belong to was turned.
     pub(crate) fn gains_were_moved(&self) -> bool {
-        self.disguise.gains_changed >= GAINS_CHANGED || self.bases.values().any(|basis| basis.turn != Turn::Same)
+        self.gains_were_changed() || self.bases.values().any(|basis| basis.turn != Turn::Same)
+    }
+
+    fn gains_were_changed(&self) -> bool {
+        let rest = median(self.roles.iter().filter_map(|role| role.remainder.relative_difference()).collect());
+        self.disguise.gains_changed >= GAINS_CHANGED && self.disguise.gains_changed >= GAINS_OVER_REST * rest
     }
 
     /// The words for the disguise.
@@ -81,7 +88,7 @@ impl Restored {
         if share(d.units_scaled, d.units_looked_at) >= MOVED {
             rescaled.push(format!("{} of {} units are scaled up and down, or have other signs", d.units_scaled, d.units_looked_at));
         }
-        if d.gains_changed >= GAINS_CHANGED {
+        if self.gains_were_changed() {
             let percent = 100.0 * d.gains_changed;
             rescaled.push(format!("norm gains differ by {percent:.0} % in the median and are made up for in what reads them"));
         }

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 
 /// Matched units read of a block.
 const DRAWN: usize = 512;
-/// A unit counts as rescaled from this change of its size on.
+/// A unit counts as rescaled from this change of its size on, if the change is this many times what then remains: training moves sizes too.
 const RESCALED: f64 = 0.05;
+const RESCALED_OVER_REST: f64 = 3.0;
 /// A token has kept its embedding from this cosine on.
 const TOKEN_KEPT: f64 = 0.5;
 
@@ -76,8 +77,11 @@ pub(super) fn restore(
         if gated && role != Role::MlpGate {
             for (unit, (a, b)) in reference.chunks_exact(basis.width).zip(suspect.chunks_exact_mut(basis.width)).enumerate() {
                 let scale = scale(a, b);
-                scaled[unit] |= (scale - 1.0).abs() > RESCALED;
                 b.iter_mut().for_each(|v| *v = (f64::from(*v) / scale) as f32);
+                let mut rest = Remainder::default();
+                rest.add(a, b);
+                let rest = rest.relative_difference().unwrap_or(f64::INFINITY);
+                scaled[unit] |= (scale - 1.0).abs() > RESCALED && (scale - 1.0).abs() > RESCALED_OVER_REST * rest;
             }
         }
         ingredients.push(block.reference, role, &ours, &reference, &suspect)?;
