@@ -8,13 +8,16 @@ use serde_json::Value;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-fn all() -> [(&'static str, Report); 5] {
+fn all() -> [(&'static str, Report); 8] {
     [
         ("derived", samples::derived()),
         ("large", samples::derived_with(48)),
         ("independent", samples::independent()),
         ("inconclusive", samples::inconclusive()),
         ("partial", samples::partial()),
+        ("disguised", samples::disguised()),
+        ("no-controls", samples::disguised_without_controls()),
+        ("stranger", samples::stranger()),
     ]
 }
 
