@@ -53,8 +53,8 @@ pub(crate) fn all(report: &Report) -> Vec<Figure> {
     [
         report.pictures.undone.as_ref().and_then(undone::draw),
         controls::draw(report),
-        report.pictures.block_matrix.as_ref().and_then(|matrix| heat_map::draw(matrix, &report.matches)),
         remainder::draw(&report.pictures.remainder),
+        report.pictures.block_matrix.as_ref().and_then(|matrix| heat_map::draw(matrix, &report.matches)),
         scope.and_then(scope::draw),
         layers::draw(&report.pictures.layers),
         margins::draw(&report.matches),

@@ -113,10 +113,7 @@ pub const TERMS: &[Term] = &[
         "likelihood ratio",
         "How many times more probable the observations are if the suspect derives from the reference than if it does not.",
     ),
-    term(
-        "margin",
-        "How far the suspect lies from the controls, block by block, measured by how far the controls lie from one another.",
-    ),
+    term("margin", "How far the suspect lies from the controls, block by block, measured by how far the controls lie from one another."),
     term("merge", "A relation: a weighted sum of the weights of several models."),
     always("method", "One way to gather evidence; its card says what it tests, survives and fails on."),
     code(
@@ -177,7 +174,11 @@ pub const TERMS: &[Term] = &[
 pub(crate) fn used_in(text: &str) -> Vec<Term> {
     let text = text.to_lowercase();
     let occurs = |term: &str| ["-", "", " "].iter().any(|gap| text.contains(&term.to_lowercase().replace(' ', gap)));
-    TERMS.iter().filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && occurs(entry.term)).copied().collect()
+    TERMS
+        .iter()
+        .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && occurs(entry.term))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]

@@ -65,7 +65,6 @@ struct Page<'a> {
 fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("number", |v: Option<f64>| v.map_or_else(dash, numbers::plain));
     environment.add_filter("fixed", |v: Option<f64>| v.map_or_else(dash, numbers::four_decimals));
-    environment.add_filter("three", |v: Option<f64>| v.map_or_else(dash, numbers::three_decimals));
     environment.add_filter("log10", |v: Option<f64>| v.map_or_else(dash, numbers::log10));
     environment.add_filter("percent", |v: Option<f64>| v.map_or_else(dash, numbers::percent));
     environment.add_filter("grouped", |v: Option<u64>| v.map_or_else(dash, numbers::grouped));
@@ -202,8 +201,8 @@ fn margin(finding: &Finding) -> Option<MarginView<'_>> {
         words: words::margin(finding),
         meaning: words::margin_meaning(finding),
         why: margin.map_or("", |m| m.why.as_str()),
-        t: margin.and_then(|m| m.t),
-        largest_of_controls: margin.and_then(|m| m.largest_of_controls),
+        t: margin.and_then(|m| m.t).filter(|t| t.is_finite()),
+        largest_of_controls: margin.and_then(|m| m.largest_of_controls).filter(|t| t.is_finite()),
         p: margin.and_then(|m| m.log10_p).filter(|p| p.is_finite()).map(|p| numbers::p_value(p, None)),
     })
 }

@@ -7,7 +7,10 @@ const MOST_PARTS: usize = 3;
 pub(crate) fn short(paths: &[&str]) -> Vec<String> {
     let with = |n: usize| -> Vec<String> { paths.iter().map(|path| last(path, n)).collect() };
     let are_told_apart = |names: &[String]| {
-        names.iter().enumerate().all(|(i, name)| names.iter().zip(paths).skip(i + 1).all(|(other, path)| name != other || paths[i] == *path))
+        names
+            .iter()
+            .enumerate()
+            .all(|(i, name)| names.iter().zip(paths).skip(i + 1).all(|(other, path)| name != other || paths[i] == *path))
     };
     (1..=MOST_PARTS).map(with).find(|names| are_told_apart(names)).unwrap_or_else(|| with(MOST_PARTS))
 }

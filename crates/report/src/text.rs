@@ -1,6 +1,6 @@
 //! The report on a terminal: the sentence, the chance, the scope, a small table. At most 80 columns; meaning is never colour alone.
 
-use crate::data::{Conclusion, Finding, MarginOutcome, NullKind, Outcome, Report, Scope, Verdict};
+use crate::data::{Conclusion, Finding, MarginOutcome, NullKind, Outcome, Report, Scope, SyntheticControls, Verdict};
 use crate::numbers;
 use crate::words;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -126,20 +126,21 @@ impl Page {
             // Where there are no controls, what is said of them is the outcome.
             let controls = controls.map_or_else(String::new, |range| pad(&format!("controls {range}"), 24));
             self.lines.push(format!("{}{:>9}   {controls}{}", pad(&method, 24), fit(&statistic, 9), words::margin(finding)));
+            self.lines.extend(finding.synthetic_controls.as_ref().and_then(synthetic_copies).unwrap_or_default());
         }
-        for finding in &beside {
-            if let Some(copies) = &finding.synthetic_controls
-                && let Some(range) = range_of(copies.statistics.iter().copied())
-            {
-                let p = copies.log10_p.filter(|p| p.is_finite());
-                let p = p.map_or_else(String::new, |p| format!(", p {} (exact)", equality(&numbers::p_value(p, Some(NullKind::Exact)))));
-                self.lines.extend(indented(&format!("{}: synthetic copies (not models) {range}{p}", finding.method)));
-            }
-        }
+        // One reason usually holds for all methods, and then stands once.
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
         for finding in &beside {
             if let Some(margin) = finding.margin.as_ref().filter(|m| m.outcome == MarginOutcome::Abstains && !m.why.is_empty()) {
-                self.lines.extend(indented(&format!("{}: {}", finding.method, margin.why)));
+                match reasons.iter_mut().find(|(why, _)| *why == margin.why) {
+                    Some((_, methods)) => methods.push(&finding.method),
+                    None => reasons.push((&margin.why, vec![&finding.method])),
+                }
             }
+        }
+        for (why, methods) in &reasons {
+            let of = if reasons.len() == 1 { "no conclusion".to_owned() } else { methods.join(", ") };
+            self.lines.extend(indented(&format!("{of}: {why}")));
         }
     }
 
@@ -182,6 +183,14 @@ impl Page {
 /// Whether a finding has its line beside the controls and not among the tests of chance.
 fn stands_beside_controls(finding: &Finding) -> bool {
     finding.needs_controls() && finding.outcome == Outcome::Observed
+}
+
+/// What copies reach that are no models, under the line of their method.
+fn synthetic_copies(copies: &SyntheticControls) -> Option<Vec<String>> {
+    let highest = copies.statistics.iter().copied().filter(|v| v.is_finite()).max_by(f64::total_cmp)?;
+    let p = copies.log10_p.filter(|p| p.is_finite());
+    let p = p.map_or_else(String::new, |p| format!(", p {} (exact)", equality(&numbers::p_value(p, Some(NullKind::Exact)))));
+    Some(indented(&format!("synthetic copies, not models: at most {}{p}", numbers::plain(highest))))
 }
 
 /// `.001–.013`, or `.004` where all are alike; with `to` where a minus sign would stand beside the dash.

@@ -1,7 +1,7 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
-use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use super::verdict::{NullKind, Question};
+use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

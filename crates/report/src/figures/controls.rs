@@ -13,15 +13,17 @@ const RIGHT: f64 = 10.0;
 const INSET: f64 = 9.0;
 const FIELD: f64 = 184.0;
 /// Above a field: its name and what the margin says.
-const ABOVE: f64 = 26.0;
+const ABOVE: f64 = 40.0;
 /// Under a field: the names of the blocks.
 const BELOW: f64 = 40.0;
 const LETTER: f64 = 7.2;
 /// Width of one entry of the legend.
-const ENTRY: f64 = 222.0;
+const ENTRY: f64 = 218.0;
 const LEGEND_ROW: f64 = 19.0;
-const NAME_LETTERS: usize = 18;
+const NAME_LETTERS: usize = 15;
 const SHAPES: [Shape; 6] = [Shape::Square, Shape::Triangle, Shape::Diamond, Shape::TriangleDown, Shape::Pentagon, Shape::Bar];
+/// Between the marks of one method that gives one number a model.
+const ASIDE: f64 = 13.0;
 /// Colours of controls in the style sheet; coprime with the shapes, so that 30 controls differ.
 const HUES: usize = 5;
 
@@ -30,6 +32,8 @@ struct Column {
     /// From 0 to 1.
     depth: f64,
     label: String,
+    /// Under the label, in panels of several methods.
+    outcome: &'static str,
     /// The suspect's values; several where experts stand side by side.
     suspect: Vec<f64>,
     /// Model and its value, the highest where there are several.
@@ -65,19 +69,25 @@ pub(super) fn draw(report: &Report) -> Option<Figure> {
     }
     let suspect = names::short(&[&report.case.reference.path, &report.case.suspect.path]).pop().unwrap_or_default();
     let has_synthetic = panels.iter().flat_map(|panel| &panel.columns).any(|column| column.synthetic.is_some());
-    let mut svg = Svg::new();
-    let mut top = draw_legend(&mut svg, &suspect, &short, has_synthetic);
-    svg.text((0.0, top + 12.0), Anchor::Start, "tick", "agreement with the reference, on a cube-root scale");
-    top += 24.0;
-    for panel in &panels {
-        draw_panel(&mut svg, panel, top + ABOVE, models.len());
-        top += ABOVE + FIELD + BELOW;
-    }
+    let mut legend = Svg::new();
+    let height = draw_legend(&mut legend, &suspect, &short, has_synthetic);
+    let legend = legend.finish(
+        "fig-controls-legend",
+        (WIDTH, height),
+        "Legend",
+        "Lines and marks of the suspect, of each control and of synthetic copies.",
+    );
+    let draw_panel = |(i, panel): (usize, &Panel)| {
+        let mut svg = Svg::new();
+        draw_panel(&mut svg, panel, ABOVE, models.len());
+        svg.finish(&format!("fig-controls-{i}"), (WIDTH, ABOVE + FIELD + BELOW), &panel.title, &panel.sentence()).to_string()
+    };
+    let drawn: String = panels.iter().enumerate().map(draw_panel).collect();
     let title = "The margin against every control".to_owned();
     let caption = caption(&findings, &panels, &models, has_synthetic);
-    let svg = svg.finish("fig-controls", (WIDTH, top), &title, &caption);
+    let svg = minijinja::Value::from_safe_string(format!(r#"{legend}<div class="pair">{drawn}</div>"#));
     let tables = tables(&findings, &models, &short);
-    Some(Figure { id: "fig-controls", title, caption, svg: Some(svg), tables, wide: false })
+    Some(Figure { id: "fig-controls", title, caption, svg: Some(svg), tables, wide: panels.len() > 1 })
 }
 
 /// The panels of one finding: one a stack, where the model has an encoder and a decoder.
@@ -121,7 +131,7 @@ fn single(findings: &[&Finding], models: &[&str], short: &[String]) -> Option<Pa
     let of_models = |f: &&&Finding| f.profile.is_empty() && f.statistic.is_some_and(|v| v.abs() <= 1.0 + 1e-9);
     let findings: Vec<&&Finding> = findings.iter().filter(of_models).collect();
     let n = findings.len();
-    let columns: Vec<Column> = findings
+    let mut columns: Vec<Column> = findings
         .iter()
         .enumerate()
         .map(|(i, finding)| {
@@ -135,24 +145,24 @@ fn single(findings: &[&Finding], models: &[&str], short: &[String]) -> Option<Pa
             };
             let column = column(&point, finding, models, short);
             let tip = format!("{}: {}", finding.method, column.tip);
-            Column { label: finding.method.rsplit('.').next().unwrap_or_default().to_owned(), tip, ..column }
+            let label = finding.method.rsplit('.').next().unwrap_or_default().to_owned();
+            Column { label, outcome: words::margin(finding), tip, ..column }
         })
         .collect();
-    let outcome = match findings.as_slice() {
-        [one] => words::margin(one),
-        _ => "",
-    };
-    (n > 0).then(|| Panel { title: "one number for the whole model".to_owned(), outcome, axis: "", columns, is_profile: false })
+    // What holds for all of them is said once.
+    let mut outcome = columns.first()?.outcome;
+    if columns.iter().all(|column| column.outcome == outcome) {
+        columns.iter_mut().for_each(|column| column.outcome = "");
+    } else {
+        outcome = "";
+    }
+    Some(Panel { title: "one number for the whole model".to_owned(), outcome, axis: "", columns, is_profile: false })
 }
 
 fn column(point: &ProfilePoint, finding: &Finding, models: &[&str], short: &[String]) -> Column {
     let model = |i: usize| finding.controls.get(i).and_then(|control| models.iter().position(|model| *model == control.model));
-    let controls: Vec<(usize, f64)> = point
-        .controls
-        .iter()
-        .enumerate()
-        .filter_map(|(i, value)| Some((model(i)?, value.filter(|v| v.is_finite())?)))
-        .collect();
+    let controls: Vec<(usize, f64)> =
+        point.controls.iter().enumerate().filter_map(|(i, value)| Some((model(i)?, value.filter(|v| v.is_finite())?))).collect();
     let synthetic = point.synthetic.filter(|v| v.is_finite());
     let blocks = match (point.label.as_str(), point.reference.as_str()) {
         ("", _) => String::new(),
@@ -170,7 +180,7 @@ fn column(point: &ProfilePoint, finding: &Finding, models: &[&str], short: &[Str
     let label = point.label.rsplit(' ').next().unwrap_or_default();
     // Experts stand in one column under the name of their block.
     let label = label.split('.').next().unwrap_or_default().to_owned();
-    Column { depth: point.depth.clamp(0.0, 1.0), label, suspect: vec![point.value], controls, synthetic, tip }
+    Column { depth: point.depth.clamp(0.0, 1.0), label, outcome: "", suspect: vec![point.value], controls, synthetic, tip }
 }
 
 impl Column {
@@ -193,35 +203,61 @@ impl Column {
     }
 }
 
+impl Panel {
+    /// What it shows, in numbers.
+    fn sentence(&self) -> String {
+        if !self.is_profile {
+            let say = |column: &Column| {
+                let highest = column.controls.iter().map(|(_, v)| *v).max_by(f64::total_cmp);
+                let beside = highest.map_or_else(String::new, |v| format!(", controls at most {}", numbers::three_decimals(v)));
+                format!("{}: suspect {}{beside}.", column.label, column.lowest().map_or_else(String::new, numbers::three_decimals))
+            };
+            return self.columns.iter().map(say).collect::<Vec<_>>().join(" ");
+        }
+        let suspect = || self.columns.iter().flat_map(|column| column.suspect.iter().copied());
+        let controls = self.columns.iter().flat_map(|column| column.controls.iter().map(|(_, v)| *v)).max_by(f64::total_cmp);
+        let (Some(low), Some(high)) = (suspect().min_by(f64::total_cmp), suspect().max_by(f64::total_cmp)) else {
+            return String::new();
+        };
+        let (low, high) = (numbers::three_decimals(low), numbers::three_decimals(high));
+        let range = if low == high { low } else { format!("{low} to {high}") };
+        let beside = controls.map_or_else(String::new, |v| format!(", controls at most {}", numbers::three_decimals(v)));
+        format!("{}: suspect {range}{beside}.", self.title)
+    }
+
+    /// How far to the right a model's mark stands: the suspect (0) and the controls lie side by side where there is one number a model.
+    fn aside(&self, place: usize, n_models: usize) -> f64 {
+        if self.is_profile { 0.0 } else { ASIDE * (place as f64 - n_models as f64 / 2.0) }
+    }
+}
+
 /// Gives where it ends.
 fn draw_legend(svg: &mut Svg, suspect: &str, controls: &[String], has_synthetic: bool) -> f64 {
-    let mut place = 0;
-    let mut next = || {
-        let at = (ENTRY * (place % 2) as f64, 9.0 + LEGEND_ROW * (place / 2) as f64);
-        place += 1;
-        at
-    };
-    let (x, y) = next();
-    svg.line((x, y), (x + 26.0, y), "suspect-line");
-    svg.circle((x + 13.0, y), 4.2, "dot", "");
-    svg.text((x + 33.0, y + 4.5), Anchor::Start, "axis", &format!("suspect: {}", shorten(suspect, NAME_LETTERS)));
-    if has_synthetic {
-        let (x, y) = next();
-        svg.rect(x, y - 6.0, 26.0, 12.0, "synthetic");
-        svg.line((x, y - 6.0), (x + 26.0, y - 6.0), "synthetic-edge");
-        svg.text((x + 33.0, y + 4.5), Anchor::Start, "tick", "synthetic copies (not models)");
-    }
-    for (i, name) in controls.iter().enumerate() {
-        let (x, y) = next();
-        svg.line((x, y), (x + 26.0, y), &line_class(i));
-        svg.mark((x + 13.0, y), 3.6, shape(i), &mark_class(i));
-        svg.text((x + 33.0, y + 4.5), Anchor::Start, "tick", &format!("control: {}", shorten(name, NAME_LETTERS)));
+    let mut y = 9.0;
+    svg.line((0.0, y), (26.0, y), "suspect-line");
+    svg.circle((13.0, y), 4.2, "dot", "");
+    svg.text((33.0, y + 4.5), Anchor::Start, "axis", &format!("suspect: {}", shorten(suspect, 2 * NAME_LETTERS)));
+    for (row, pair) in controls.chunks(2).enumerate() {
+        y += LEGEND_ROW;
+        for (col, name) in pair.iter().enumerate() {
+            let (i, x) = (2 * row + col, ENTRY * col as f64);
+            svg.line((x, y), (x + 26.0, y), &line_class(i));
+            svg.mark((x + 13.0, y), 3.6, shape(i), &mark_class(i));
+            svg.text((x + 33.0, y + 4.5), Anchor::Start, "tick", &format!("control: {}", shorten(name, NAME_LETTERS)));
+        }
     }
     if controls.is_empty() {
-        let (x, y) = next();
-        svg.text((x + 33.0, y + 4.5), Anchor::Start, "tick", "controls: none");
+        y += LEGEND_ROW;
+        svg.text((33.0, y + 4.5), Anchor::Start, "tick", "controls: none were given");
     }
-    9.0 + LEGEND_ROW * ((place as f64) / 2.0).ceil()
+    if has_synthetic {
+        y += LEGEND_ROW;
+        svg.rect(0.0, y - 6.0, 26.0, 12.0, "synthetic");
+        svg.line((0.0, y - 6.0), (26.0, y - 6.0), "synthetic-edge");
+        svg.text((33.0, y + 4.5), Anchor::Start, "tick", "synthetic copies (not models), the highest of them");
+    }
+    svg.text((0.0, y + 27.0), Anchor::Start, "tick", "agreement with the reference, 0 to 1, on a cube-root scale");
+    y + 33.0
 }
 
 fn shape(i: usize) -> Shape {
@@ -244,11 +280,11 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, top: f64, n_models: usize) {
     let lowest = values().min_by(f64::total_cmp).unwrap_or(0.0);
     let low = [0.0, -0.01, -0.1, -0.5].into_iter().find(|low| lowest >= *low - 1e-4).unwrap_or(-1.0);
     let y = |v: f64| bottom - (v.clamp(low, 1.0).cbrt() - low.cbrt()) / (1.0 - low.cbrt()) * FIELD;
-    let inset = if panel.is_profile { INSET } else { 60.0 };
+    let inset = if panel.is_profile { INSET } else { (right - LEFT) / (2 * panel.columns.len()) as f64 };
     let x = |depth: f64| LEFT + inset + depth * (right - LEFT - 2.0 * inset);
 
-    svg.text((0.0, top - 10.0), Anchor::Start, "axis", &panel.title);
-    svg.text((right, top - 10.0), Anchor::End, "heading", panel.outcome);
+    svg.text((0.0, top - 13.0), Anchor::Start, "axis", &panel.title);
+    svg.text((right, top - 13.0), Anchor::End, "heading", panel.outcome);
     for tick in [-1.0, -0.5, -0.1, -0.01, 0.0, 0.001, 0.01, 0.1, 0.5, 1.0].into_iter().filter(|tick| *tick >= low) {
         svg.line((LEFT, y(tick)), (right, y(tick)), if tick == 0.0 { "zero" } else { "grid" });
         svg.text((LEFT - 7.0, y(tick) + 4.0), Anchor::End, "tick", &numbers::plain(tick));
@@ -264,7 +300,7 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, top: f64, n_models: usize) {
     }
     for column in &panel.columns {
         for value in &column.suspect {
-            svg.circle((x(column.depth), y(*value)), (step * 0.3).clamp(1.6, 4.2), "dot", "");
+            svg.circle((x(column.depth) + panel.aside(0, n_models), y(*value)), (step * 0.3).clamp(1.6, 4.2), "dot", "");
         }
     }
     let mut free = f64::NEG_INFINITY;
@@ -274,6 +310,8 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, top: f64, n_models: usize) {
             svg.text((x(column.depth), bottom + 17.0), Anchor::Middle, "tick", &column.label);
             free = x(column.depth) + half;
         }
+        let letters = ((right - LEFT) / panel.columns.len() as f64 / (LETTER + 0.6)) as usize;
+        svg.text((x(column.depth), bottom + 33.0), Anchor::Middle, "heading", &shorten(column.outcome, letters));
     }
     if !panel.axis.is_empty() {
         svg.text(((LEFT + right) / 2.0, bottom + 33.0), Anchor::Middle, "axis", panel.axis);
@@ -287,10 +325,10 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, top: f64, n_models: usize) {
 /// The area that copies without any order reach.
 fn draw_synthetic(svg: &mut Svg, panel: &Panel, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64, n_models: usize) {
     if !panel.is_profile || panel.columns.len() == 1 {
-        let width = 30.0 + if panel.is_profile { 0.0 } else { 10.0 * n_models as f64 };
+        let width = 30.0 - 2.0 * panel.aside(0, n_models);
         for column in &panel.columns {
             if let Some(value) = column.synthetic {
-                let (left, edge) = (x(column.depth) - 15.0, y(value));
+                let (left, edge) = (x(column.depth) - width / 2.0, y(value));
                 svg.rect(left, edge.min(y(0.0)), width, (y(0.0) - edge).abs(), "synthetic");
                 svg.line((left, edge), (left + width, edge), "synthetic-edge");
             }
@@ -309,8 +347,7 @@ fn draw_synthetic(svg: &mut Svg, panel: &Panel, x: &dyn Fn(f64) -> f64, y: &dyn 
 
 fn draw_control(svg: &mut Svg, panel: &Panel, model: usize, n_models: usize, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64) {
     let value = |column: &Column| column.controls.iter().find(|(i, _)| *i == model).map(|(_, value)| *value);
-    // Side by side where there is one number a model, and one line where blocks follow one another.
-    let aside = if panel.is_profile { 0.0 } else { 16.0 + 10.0 * model as f64 };
+    let aside = panel.aside(model + 1, n_models);
     if panel.is_profile {
         for run in panel.columns.split(|column| value(column).is_none()) {
             let line: Vec<(f64, f64)> = run.iter().filter_map(|column| Some((x(column.depth), y(value(column)?)))).collect();
@@ -331,15 +368,8 @@ fn caption(findings: &[&Finding], panels: &[Panel], models: &[&str], has_synthet
                        (nothing) to 1 (all), beside the same number for every control at the same relative depth. A derived model stands far \
                        above every control in every block, however it is disguised; an independent one runs among them."
         .to_owned();
-    for panel in panels.iter().filter(|panel| panel.is_profile) {
-        let suspect = || panel.columns.iter().flat_map(|column| column.suspect.iter().copied());
-        let controls = panel.columns.iter().flat_map(|column| column.controls.iter().map(|(_, v)| *v)).max_by(f64::total_cmp);
-        if let (Some(low), Some(high)) = (suspect().min_by(f64::total_cmp), suspect().max_by(f64::total_cmp)) {
-            let (low, high) = (numbers::three_decimals(low), numbers::three_decimals(high));
-            let range = if low == high { low } else { format!("{low} to {high}") };
-            let beside = controls.map_or_else(String::new, |v| format!(", controls at most {}", numbers::three_decimals(v)));
-            caption.push_str(&format!(" {}: suspect {range}{beside}.", panel.title));
-        }
+    for panel in panels {
+        caption.push_str(&format!(" {}", panel.sentence()));
     }
     if models.is_empty() {
         caption.push_str(" No conclusion: no controls were given, so this report does not know what independent models reach.");
@@ -353,8 +383,11 @@ fn caption(findings: &[&Finding], panels: &[Panel], models: &[&str], has_synthet
     if panels.iter().flat_map(|panel| &panel.columns).any(|column| column.suspect.len() > 1) {
         caption.push_str(" Where several experts stand in one block, the line runs through the lowest of them.");
     }
-    let missing: Vec<String> =
-        findings.iter().filter(|f| f.profile.is_empty() && f.statistic.is_some_and(|v| v.abs() > 1.0 + 1e-9)).map(|f| f.method.clone()).collect();
+    let missing: Vec<String> = findings
+        .iter()
+        .filter(|f| f.profile.is_empty() && f.statistic.is_some_and(|v| v.abs() > 1.0 + 1e-9))
+        .map(|f| f.method.clone())
+        .collect();
     if !missing.is_empty() {
         caption.push_str(&format!(" Not drawn, because it is no share: {}.", missing.join(", ")));
     }
@@ -445,6 +478,21 @@ mod tests {
         let figure = draw(&report).unwrap();
         assert!(figure.caption.contains("No conclusion: no controls were given"), "{}", figure.caption);
         assert!(figure.svg.unwrap().to_string().contains(">no conclusion: no controls<"));
+    }
+
+    #[test]
+    fn many_blocks_and_many_controls_weigh_little() {
+        let models: Vec<String> = (0..30).map(|i| format!("controls/model-{i}")).collect();
+        let profile = (0..126)
+            .map(|i| ProfilePoint { controls: vec![Some(0.004); models.len()], ..point(&i.to_string(), f64::from(i) / 125.0, 0.9) })
+            .collect();
+        let mut report = report(profile);
+        report.findings[0].controls = models.into_iter().map(|model| Control { model, statistic: Some(0.004), log10_p: None }).collect();
+        let svg = draw(&report).unwrap().svg.unwrap().to_string();
+        assert!(svg.len() < 300_000, "{} bytes", svg.len());
+        // Colour, shape and filling together tell 30 controls apart.
+        let marks: std::collections::BTreeSet<String> = (0..30).map(|i| format!("{:?} {}", shape(i), mark_class(i))).collect();
+        assert_eq!(marks.len(), 30);
     }
 
     #[test]

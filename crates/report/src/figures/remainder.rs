@@ -59,7 +59,8 @@ pub(super) fn draw(remainder: &[Remainder]) -> Option<Figure> {
         return None;
     }
     let (n_rows, n_cols) = (grid.blocks.len().min(MOST_ROWS), grid.roles.len());
-    let names: Vec<String> = grid.blocks.iter().map(|block| if block.is_empty() { OUTSIDE.to_owned() } else { (*block).to_owned() }).collect();
+    let names: Vec<String> =
+        grid.blocks.iter().map(|block| if block.is_empty() { OUTSIDE.to_owned() } else { (*block).to_owned() }).collect();
     let roles: Vec<String> = grid.roles.iter().map(|role| words::role(role)).collect();
     let letters = |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64;
     let (left, top) = (31.0 + LETTER * letters(&names), 10.0 + LETTER * letters(&roles));
@@ -124,10 +125,11 @@ fn draw_scale(svg: &mut Svg, top: f64, absent: bool) {
 }
 
 fn caption(remainder: &[Remainder], grid: &Grid<'_>) -> String {
-    let mut caption = "Size of the difference between the two models, over the size of the reference, after the suspect's units, heads and \
+    let mut caption =
+        "Size of the difference between the two models, over the size of the reference, after the suspect's units, heads and \
                        basis were put back into the reference's order: 0 is the same, 1.41 is unrelated. The darker, the more was changed \
                        besides the disguise."
-        .to_owned();
+            .to_owned();
     let known = || remainder.iter().filter_map(|r| r.relative_difference.filter(|v| v.is_finite()).map(|v| (r, v)));
     let lowest = known().map(|(_, v)| v).min_by(f64::total_cmp);
     if let (Some(lowest), Some((at, highest))) = (lowest, known().max_by(|a, b| a.1.total_cmp(&b.1))) {
@@ -171,13 +173,7 @@ mod tests {
     use super::*;
 
     fn entry(block: &str, role: &str, difference: f64) -> Remainder {
-        Remainder {
-            block: block.to_owned(),
-            role: role.to_owned(),
-            n: 688,
-            correlation: Some(0.99),
-            relative_difference: Some(difference),
-        }
+        Remainder { block: block.to_owned(), role: role.to_owned(), n: 688, correlation: Some(0.99), relative_difference: Some(difference) }
     }
 
     #[test]

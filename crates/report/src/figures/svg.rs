@@ -144,6 +144,9 @@ impl Svg {
     }
 
     pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let anchor = anchor.name();
         self.push(format_args!(r#"<text x="{}" y="{}" text-anchor="{anchor}" class="{class}">{}</text>"#, n(at.0), n(at.1), escape(text)));
     }

@@ -28,14 +28,9 @@ impl Order<'_> {
 
 pub(super) fn draw(undone: &Undone) -> Option<Figure> {
     let n_rows = undone.rows.len().min(LARGEST_SIDE);
-    let before = Order {
-        id: "fig-undone-before",
-        title: "before: as the files have them",
-        cols: &undone.before,
-        values: &undone.values_before,
-    };
-    let after =
-        Order { id: "fig-undone-after", title: "after: in the order found", cols: &undone.after, values: &undone.values_after };
+    let before =
+        Order { id: "fig-undone-before", title: "before: as the files have them", cols: &undone.before, values: &undone.values_before };
+    let after = Order { id: "fig-undone-after", title: "after: in the order found", cols: &undone.after, values: &undone.values_after };
     if n_rows == 0 || undone.before.is_empty() || undone.after.is_empty() {
         return None;
     }
@@ -105,8 +100,11 @@ fn between((low, high): (f64, f64)) -> String {
 
 fn caption(undone: &Undone, before: &Order<'_>, after: &Order<'_>) -> String {
     let same = undone.suspect == undone.reference;
-    let blocks =
-        if same { format!("block {} of both models", undone.suspect) } else { format!("block {} of the suspect and block {} of the reference", undone.suspect, undone.reference) };
+    let blocks = if same {
+        format!("block {} of both models", undone.suspect)
+    } else {
+        format!("block {} of the suspect and block {} of the reference", undone.suspect, undone.reference)
+    };
     let mut caption = format!(
         "{} hidden units of {blocks}, each against each; the rows are the same in both fields. Before: what the files store, for units of equal \
          index. After: what the units do to the tokens that both models know, with the suspect's units in the order that unit matching \

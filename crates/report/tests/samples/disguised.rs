@@ -54,7 +54,9 @@ fn similarity(method: &str, profile: Vec<ProfilePoint>, outcome: MarginOutcome) 
         outcome: Outcome::Observed,
         statistic: Some(statistic),
         n: Some(UNITS * BLOCKS as u64),
-        words: Some(format!("over {BLOCKS} blocks, on average a share of {statistic} of the units has one counterpart in two of three views")),
+        words: Some(format!(
+            "over {BLOCKS} blocks, on average a share of {statistic} of the units has one counterpart in two of three views"
+        )),
         controls,
         synthetic_controls: Some(SyntheticControls {
             statistics: (0..20).map(|i| round(0.0005 + 0.0002 * noise(i + 40))).collect(),
@@ -126,7 +128,9 @@ fn undone() -> Undone {
     let values = |diagonal: f64, salt: usize, spread: f64| {
         (0..n)
             .map(|i| {
-                (0..n).map(|j| round(if i == j { diagonal - 0.01 * noise(i).abs() } else { spread * noise(i * 61 + j * 7 + salt).powi(3) })).collect()
+                (0..n)
+                    .map(|j| round(if i == j { diagonal - 0.01 * noise(i).abs() } else { spread * noise(i * 61 + j * 7 + salt).powi(3) }))
+                    .collect()
             })
             .collect()
     };
@@ -142,7 +146,8 @@ fn undone() -> Undone {
 }
 
 fn remainder() -> Vec<Remainder> {
-    let roles = [("attnQ", 0.05), ("attnK", 0.05), ("attnV", 0.04), ("attnOut", 0.06), ("mlpGate", 0.021), ("mlpUp", 0.02), ("mlpDown", 0.024)];
+    let roles =
+        [("attnQ", 0.05), ("attnK", 0.05), ("attnV", 0.04), ("attnOut", 0.06), ("mlpGate", 0.021), ("mlpUp", 0.02), ("mlpDown", 0.024)];
     let entry = |block: String, role: &str, size: f64, i: usize| Remainder {
         block,
         role: role.to_owned(),
@@ -177,9 +182,10 @@ pub(crate) fn disguised() -> Report {
         .map(|(word, seen)| (word.to_owned(), seen.to_owned()))
         .into(),
         p_value: None,
-        statement: "The weights of uploads/new-model support derivation over independence: once units and basis are put in order, all of its \
+        statement:
+            "The weights of uploads/new-model support derivation over independence: once units and basis are put in order, all of its \
                     trained parameters agree with those of models/base, far beyond four independent control models."
-            .to_owned(),
+                .to_owned(),
         ..Verdict::default()
     }];
     let heads = profile(|block| 0.97 - 0.02 * noise(block + 3).abs(), 14.0);
@@ -190,12 +196,7 @@ pub(crate) fn disguised() -> Report {
         whole("weights.embedding-gram", 0.996, [0.31, 0.44, 0.38, 0.29], MarginOutcome::StandsOut),
         whole("weights.image-angles", 0.91, [0.004, 0.011, -0.002, 0.006], MarginOutcome::StandsOut),
     ];
-    report.pictures = Pictures {
-        block_matrix: Some(block_matrix(BLOCKS, 0.02)),
-        layers,
-        undone: Some(undone()),
-        remainder: remainder(),
-    };
+    report.pictures = Pictures { block_matrix: Some(block_matrix(BLOCKS, 0.02)), layers, undone: Some(undone()), remainder: remainder() };
     report.matches = matches(BLOCKS, 0.02);
     report
 }
@@ -206,7 +207,8 @@ pub(crate) fn disguised_without_controls() -> Report {
     report.case.controls.clear();
     report.verdicts = vec![Verdict {
         conclusion: Conclusion::Inconclusive,
-        statement: "No exact test speaks against independence, and without controls the similarity of the two models says nothing.".to_owned(),
+        statement: "No exact test speaks against independence, and without controls the similarity of the two models says nothing."
+            .to_owned(),
         would_help: Some("At least three models of the same shape that are known to be independent: --control MODEL.".to_owned()),
         scope: scope(BLOCKS, 0.0),
         ..Verdict::default()
