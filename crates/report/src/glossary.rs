@@ -173,7 +173,10 @@ pub const TERMS: &[Term] = &[
 /// The terms that every page uses, and those that occur in `text`, a report as JSON: as words, in the id of a method, or as a key.
 pub(crate) fn used_in(text: &str) -> Vec<Term> {
     let text = text.to_lowercase();
-    let occurs = |term: &str| ["-", "", " "].iter().any(|gap| text.contains(&term.to_lowercase().replace(' ', gap)));
+    let occurs = |term: &str| {
+        let term = term.to_lowercase();
+        text.contains(&term) || term.contains(' ') && ["-", ""].iter().any(|gap| text.contains(&term.replace(' ', gap)))
+    };
     TERMS
         .iter()
         .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && occurs(entry.term))

@@ -329,7 +329,7 @@ fn draw_synthetic(svg: &mut Svg, panel: &Panel, x: &dyn Fn(f64) -> f64, y: &dyn 
         for column in &panel.columns {
             if let Some(value) = column.synthetic {
                 let (left, edge) = (x(column.depth) - width / 2.0, y(value));
-                svg.rect(left, edge.min(y(0.0)), width, (y(0.0) - edge).abs(), "synthetic");
+                svg.polygon(&[(left, y(0.0)), (left, edge), (left + width, edge), (left + width, y(0.0))], "synthetic");
                 svg.line((left, edge), (left + width, edge), "synthetic-edge");
             }
         }

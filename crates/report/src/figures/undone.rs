@@ -69,28 +69,17 @@ fn draw_order(order: &Order<'_>, rows: &[u64], n_rows: usize, label: f64) -> min
     }
     field.draw(&mut svg, ("reference's unit", "suspect's unit"), |row, col| order.value_at(row, col));
     svg.rect(field.left, field.top, field.right() - field.left, field.bottom() - field.top, "frame");
-    let (diagonal, elsewhere) = ranges(order);
-    let say = |range: Option<(f64, f64)>| range.map_or_else(|| "none".to_owned(), between);
-    let description = format!("Correlations on the diagonal: {}; elsewhere: {}.", say(diagonal), say(elsewhere));
+    let say = |on_diagonal| range(order, on_diagonal).map_or_else(|| "none".to_owned(), between);
+    let description = format!("Correlations on the diagonal: {}; elsewhere: {}.", say(true), say(false));
     svg.finish(order.id, (WIDTH, field.bottom() + 8.0), order.title, &description)
 }
 
-/// Lowest and highest value on the diagonal, and elsewhere.
-fn ranges(order: &Order<'_>) -> (Option<(f64, f64)>, Option<(f64, f64)>) {
-    let widen = |range: Option<(f64, f64)>, v: f64| {
-        Some(range.map_or((v, v), |(low, high)| (if v < low { v } else { low }, if v > high { v } else { high })))
-    };
-    let (mut diagonal, mut elsewhere) = (None, None);
-    for (i, row) in order.values.iter().enumerate() {
-        for (j, value) in row.iter().enumerate().filter(|(_, v)| v.is_finite()) {
-            if i == j {
-                diagonal = widen(diagonal, *value);
-            } else {
-                elsewhere = widen(elsewhere, *value);
-            }
-        }
-    }
-    (diagonal, elsewhere)
+/// Lowest and highest of the values on the diagonal, or of those beside it.
+fn range(order: &Order<'_>, on_diagonal: bool) -> Option<(f64, f64)> {
+    let values = order.values.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, value)| (i == j, *value)));
+    let mut values: Vec<f64> = values.filter(|(is_on, v)| *is_on == on_diagonal && v.is_finite()).map(|(_, v)| v).collect();
+    values.sort_by(f64::total_cmp);
+    Some((*values.first()?, *values.last()?))
 }
 
 fn between((low, high): (f64, f64)) -> String {
@@ -111,11 +100,10 @@ fn caption(undone: &Undone, before: &Order<'_>, after: &Order<'_>) -> String {
          found. A disguised derivation has no diagonal before and a full one after; independent models have none in either.",
         numbers::grouped(undone.rows.len() as u64)
     );
-    let (of_before, of_after) = (ranges(before), ranges(after));
-    if let (Some(first), Some(second)) = (of_before.0, of_after.0) {
+    if let (Some(first), Some(second)) = (range(before, true), range(after, true)) {
         caption.push_str(&format!(" On the diagonal: {} before, {} after.", between(first), between(second)));
     }
-    if let Some((_, highest)) = of_after.1 {
+    if let Some((_, highest)) = range(after, false) {
         caption.push_str(&format!(" Highest beside the diagonal after: {}.", numbers::three_decimals(highest)));
     }
     let largest = undone.rows.len().max(undone.before.len()).max(undone.after.len());
