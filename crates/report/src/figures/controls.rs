@@ -199,7 +199,20 @@ impl Column {
             }
         }
         self.synthetic = self.synthetic.into_iter().chain(other.synthetic).max_by(f64::total_cmp);
-        self.tip = format!("{}; {}", self.tip, other.tip);
+        let range = |values: &[f64]| -> Option<(String, String)> {
+            let (low, high) = (values.iter().copied().min_by(f64::total_cmp)?, values.iter().copied().max_by(f64::total_cmp)?);
+            Some((numbers::three_decimals(low), numbers::three_decimals(high)))
+        };
+        self.tip = format!("block {}, {} experts", self.label, self.suspect.len());
+        if let Some((low, high)) = range(&self.suspect) {
+            self.tip.push_str(&format!(": suspect {low} to {high}"));
+        }
+        if let Some((_, high)) = range(&self.controls.iter().map(|(_, v)| *v).collect::<Vec<_>>()) {
+            self.tip.push_str(&format!(", controls at most {high}"));
+        }
+        if let Some(high) = self.synthetic {
+            self.tip.push_str(&format!("; synthetic copies at most {}", numbers::three_decimals(high)));
+        }
     }
 }
 
@@ -227,7 +240,8 @@ impl Panel {
 
     /// How far to the right a model's mark stands: the suspect (0) and the controls lie side by side where there is one number a model.
     fn aside(&self, place: usize, n_models: usize) -> f64 {
-        if self.is_profile { 0.0 } else { ASIDE * (place as f64 - n_models as f64 / 2.0) }
+        let step = (0.85 * (WIDTH - LEFT - RIGHT) / (self.columns.len() * (n_models + 1)) as f64).clamp(2.0, ASIDE);
+        if self.is_profile { 0.0 } else { step * (place as f64 - n_models as f64 / 2.0) }
     }
 }
 
@@ -285,7 +299,11 @@ fn draw_panel(svg: &mut Svg, panel: &Panel, top: f64, n_models: usize) {
 
     svg.text((0.0, top - 13.0), Anchor::Start, "axis", &panel.title);
     svg.text((right, top - 13.0), Anchor::End, "heading", panel.outcome);
-    for tick in [-1.0, -0.5, -0.1, -0.01, 0.0, 0.001, 0.01, 0.1, 0.5, 1.0].into_iter().filter(|tick| *tick >= low) {
+    for tick in [-1.0, -0.5, -0.1, -0.01, 0.0, 0.01, 0.1, 0.5, 1.0, 0.001].into_iter().filter(|tick| *tick >= low) {
+        // The finest is the last, and is left out where the others need its place.
+        if tick == 0.001 && y(0.0) - y(tick) < 12.0 {
+            continue;
+        }
         svg.line((LEFT, y(tick)), (right, y(tick)), if tick == 0.0 { "zero" } else { "grid" });
         svg.text((LEFT - 7.0, y(tick) + 4.0), Anchor::End, "tick", &numbers::plain(tick));
     }
@@ -460,6 +478,7 @@ mod tests {
         assert_eq!((panels[0].columns[0].label.as_str(), panels[0].columns[0].lowest()), ("0", Some(0.2)));
         let figure = draw(&report).unwrap();
         assert!(figure.caption.contains("through the lowest of them"), "{}", figure.caption);
+        assert_eq!(panels[0].columns[0].tip, "block 0, 2 experts: suspect 0.200 to 0.900, controls at most 0.004");
         assert_eq!(figure.tables[0].rows[0], ["0.0", "", "688", "0.900", "0.004", "–", "–"]);
     }
 

@@ -97,7 +97,8 @@ fn caption(undone: &Undone, before: &Order<'_>, after: &Order<'_>) -> String {
     let mut caption = format!(
         "{} hidden units of {blocks}, each against each; the rows are the same in both fields. Before: what the files store, for units of equal \
          index. After: what the units do to the tokens that both models know, with the suspect's units in the order that unit matching \
-         found. A disguised derivation has no diagonal before and a full one after; independent models have none in either.",
+         found. A disguised derivation has no diagonal before and a full one after; independent \
+         models have none before and at most a faint one after, because matching always takes the best there is.",
         numbers::grouped(undone.rows.len() as u64)
     );
     if let (Some(first), Some(second)) = (range(before, true), range(after, true)) {
