@@ -111,6 +111,27 @@ fn finite_or_null<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S
     value.filter(|v| v.is_finite()).serialize(serializer)
 }
 
+/// The same as [`finite`] for a list.
+fn finite_list<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    match values.iter().find(|v| !v.is_finite()) {
+        None => values.serialize(serializer),
+        Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),
+    }
+}
+
+/// The same as [`finite`] for a matrix.
+fn finite_rows<S: Serializer>(rows: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    match rows.iter().flatten().find(|v| !v.is_finite()) {
+        None => rows.serialize(serializer),
+        Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),
+    }
+}
+
+/// The same as [`finite_or_null`] for a list.
+fn finite_or_null_list<S: Serializer>(values: &[Option<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|value| value.filter(|v| v.is_finite())))
+}
+
 /// The same as [`finite`] for fractions by name.
 fn finite_values<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
     match values.iter().find(|(_, v)| !v.is_finite()) {

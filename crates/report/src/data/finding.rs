@@ -1,7 +1,7 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
-use super::finite_or_null;
 use super::verdict::{NullKind, Question};
+use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,13 @@ pub struct Finding {
     pub parts: Vec<Explanation>,
 }
 
+impl Finding {
+    /// Whether its null is a question of controls: it compares what independent models share too.
+    pub fn needs_controls(&self) -> bool {
+        self.margin.is_some() || self.synthetic_controls.is_some() || !self.profile.is_empty()
+    }
+}
+
 /// The statistic of a finding for one control model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -80,6 +87,7 @@ pub struct Control {
 #[serde(rename_all = "camelCase")]
 pub struct SyntheticControls {
     /// The statistic of each copy.
+    #[serde(serialize_with = "finite_list")]
     pub statistics: Vec<f64>,
     /// log10 of the chance that a copy reaches the suspect's agreement, exact by construction.
     #[serde(serialize_with = "finite_or_null")]
@@ -99,12 +107,15 @@ pub struct ProfilePoint {
     /// The reference's block that it was matched with.
     pub reference: String,
     /// Position of the block, from 0 (first) to 1 (last).
+    #[serde(serialize_with = "finite")]
     pub depth: f64,
     /// The suspect's value, a share from 0 to 1 or a correlation from -1 to 1.
+    #[serde(serialize_with = "finite")]
     pub value: f64,
     /// Units that could agree.
     pub n: u64,
     /// The value of each control at the same relative depth, in the order of the finding's `controls`.
+    #[serde(serialize_with = "finite_or_null_list")]
     pub controls: Vec<Option<f64>>,
     /// The largest value of a synthetic copy in this block.
     #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Numbers behind the figures: blocks against blocks, layer by layer, tensor by tensor.
 
-use super::finite_or_null;
+use super::{finite_or_null, finite_rows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,10 @@ pub struct Undone {
     /// Units of the suspect in the order that matching found.
     pub after: Vec<u64>,
     /// Correlation of the units' stored vectors in file order: `valuesBefore[row][column]`, -1 to 1.
+    #[serde(serialize_with = "finite_rows")]
     pub values_before: Vec<Vec<f64>>,
     /// Correlation of what the units do to tokens, in the order found.
+    #[serde(serialize_with = "finite_rows")]
     pub values_after: Vec<Vec<f64>>,
 }
 

@@ -1,5 +1,9 @@
 //! Reports of made-up comparisons, shaped like real ones: the values are invented, deterministic and of the size that real pairs give.
 
+mod disguised;
+
+pub(crate) use disguised::{disguised, disguised_without_controls, stranger};
+
 use report::data::*;
 use std::collections::BTreeMap;
 
