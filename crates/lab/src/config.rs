@@ -31,7 +31,7 @@ impl Made<'_> {
         // Of several model types the last is the narrowest: `gemma3_text` after `gemma3`, which has a vision tower.
         let model_type = if name == "gemma3" { family.model_types.last() } else { family.model_types.first() };
         let mut config = Map::new();
-        config.insert("architectures".into(), json!(family.architectures.first()));
+        config.insert("architectures".into(), json!(family.architectures.iter().take(1).collect::<Vec<_>>()));
         config.insert("model_type".into(), json!(model_type));
         for (dim, value) in self.dims() {
             if let Some(key) = family.config_key(dim) {

@@ -55,7 +55,7 @@ const SCHEMA: &str = "urn:filiation:disguise:v1";
 ///
 /// # Errors
 /// If no family describes the model, a step is not known or does not apply, or the folder is not free.
-pub fn disguise(model: Model, request: &Request<'_>, digests: &dyn Fn(u64), advance: &dyn Fn(u64)) -> Result<Disguised, LabError> {
+pub fn disguise(model: Model, request: &Request<'_>, digests: &(dyn Fn(u64) + Sync), advance: &dyn Fn(u64)) -> Result<Disguised, LabError> {
     check_is_free(request.folder)?;
     if model.is_adapter {
         return Err(LabError::Usage {
@@ -74,8 +74,7 @@ pub fn disguise(model: Model, request: &Request<'_>, digests: &dyn Fn(u64), adva
         skipped.extend(outcome.skipped);
     }
 
-    let custody = digest::custody(&model, &|_| ())?;
-    digests(digest::custody_bytes(&model));
+    let custody = digest::custody(&model, digests)?;
     let tensors = model.tensors();
     let carried: Vec<&str> = carried(&model).into_iter().filter_map(|i| tensors.get(i)).map(|tensor| tensor.name.as_str()).collect();
     let files: Vec<Value> = custody

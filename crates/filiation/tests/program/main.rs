@@ -7,6 +7,7 @@ mod containers;
 mod contract;
 mod describe;
 mod hostile;
+mod lab;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
