@@ -99,9 +99,12 @@ fn configure(outline: &mut Outline, change: &Layers, n: usize) {
         }
         _ => None,
     };
-    if let Some(kinds) = kinds {
-        let taken: Vec<Value> = change.path.iter().filter_map(|&layer| kinds.get(layer).cloned()).collect();
-        outline.set("layer_types", taken);
+    let without_positions = outline.setting("no_rope_layers").and_then(Value::as_array).cloned();
+    for (key, values) in [("layer_types", kinds), ("no_rope_layers", without_positions)] {
+        if let Some(values) = values {
+            let taken: Vec<Value> = change.path.iter().filter_map(|&layer| values.get(layer).cloned()).collect();
+            outline.set(key, taken);
+        }
     }
     keys.iter().for_each(|key| outline.set(key, change.path.len()));
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 pub(super) const STEP: Step = Step {
     name: "merge",
-    value: "=PATH,ALPHA[,slerp|,ties:BASE]",
+    value: "=PATH,ALPHA[,RULE]",
     number: "merges",
-    help: "(1 − ALPHA) of this model and ALPHA of another with the same shapes",
+    help: "(1 − ALPHA) of this model and ALPHA of another with the same shapes; RULE is slerp or ties:BASE",
     run,
 };
 

@@ -52,3 +52,21 @@ pub(super) fn zero_smallest(values: &mut [f32], n: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::zero_smallest;
+
+    #[test]
+    fn exactly_so_many_numbers_become_zero_also_among_equal_ones() {
+        let pruned = |n: usize| {
+            let mut values = [2.0, -1.0, 1.0, 0.5, 1.0, -3.0];
+            zero_smallest(&mut values, n);
+            values
+        };
+        assert_eq!(pruned(0), [2.0, -1.0, 1.0, 0.5, 1.0, -3.0]);
+        assert_eq!(pruned(1), [2.0, -1.0, 1.0, 0.0, 1.0, -3.0]);
+        assert_eq!(pruned(3), [2.0, 0.0, 0.0, 0.0, 1.0, -3.0]);
+        assert_eq!(pruned(6), [0.0; 6]);
+    }
+}

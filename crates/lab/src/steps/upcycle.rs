@@ -33,8 +33,12 @@ fn run(setting: &Setting<'_>, checkpoint: Arc<dyn Checkpoint>) -> Result<Outcome
     if old.weights.keys().any(|slot| slot.expert.is_some() || slot.role == Role::MoeRouter) {
         return refused("found a mixture, expected a dense model");
     }
-    if old.weights.keys().any(|slot| is_mlp(slot.role) && slot.part == Part::Bias) {
-        return refused("found biases in the MLPs, expected none, as Mixtral has");
+    if old.weights.keys().any(|slot| slot.layer.is_some() && slot.part == Part::Bias) {
+        return refused("found biases in the blocks, expected none, as Mixtral has");
+    }
+    match old.setting("model_type").and_then(Value::as_str) {
+        None | Some("llama" | "mistral") => {}
+        Some(other) => return refused(&format!("found the model type {other}, expected llama or mistral, which compute as Mixtral does")),
     }
     let mut outline = old.clone();
     outline.weights = BTreeMap::new();
