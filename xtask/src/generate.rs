@@ -41,6 +41,10 @@ fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     command.build();
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
         let name = format!("filiation-{}", sub.get_name());
+        for inner in sub.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let name = format!("{name}-{}", inner.get_name());
+            files.push((format!("docs/man/{name}.1").into(), manual(inner.clone().display_name(name))?));
+        }
         files.push((format!("docs/man/{name}.1").into(), manual(sub.clone().display_name(name))?));
     }
     Ok(files)
@@ -120,7 +124,11 @@ fn reference(command: &clap::Command) -> String {
     let mut built = command.clone();
     built.build();
     for sub in built.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        section(sub, &format!("filiation {}", sub.get_name()));
+        let name = format!("filiation {}", sub.get_name());
+        section(sub, &name);
+        for inner in sub.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            section(inner, &format!("{name} {}", inner.get_name()));
+        }
     }
     page
 }

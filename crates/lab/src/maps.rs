@@ -118,11 +118,9 @@ pub fn invertible(n: usize, condition: f64, draws: &mut Draws) -> (Square, Squar
     let singular = |i: usize| condition.powf(if n > 1 { 0.5 - i as f64 / (n - 1) as f64 } else { 0.0 });
     let product = |left: &Mat<f64>, right: &Mat<f64>, middle: &dyn Fn(usize) -> f64| {
         let mut values = vec![0.0; n * n];
-        for i in 0..n {
-            for j in 0..n {
-                values[i * n + j] = (0..n).map(|k| left[(i, k)] * middle(k) * right[(j, k)]).sum();
-            }
-        }
+        let scaled = Mat::from_fn(n, n, |i, k| left[(i, k)] * middle(k));
+        let target = MatMut::from_row_major_slice_mut(&mut values, n, n);
+        matmul(target, Accum::Replace, scaled.as_ref(), right.transpose(), 1.0, Par::Seq);
         Square { n, values }
     };
     (product(&u, &v, &singular), product(&v, &u, &|k| 1.0 / singular(k)))

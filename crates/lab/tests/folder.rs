@@ -1,5 +1,7 @@
 //! The written folder: names, types, configuration, tokens and the record.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
+
 use lab::{Precision, Request, disguise};
 use serde_json::Value;
 use sources::Model;

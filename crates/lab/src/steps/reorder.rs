@@ -27,7 +27,8 @@ impl Change for Reorder {
         if let Some(order) = self.of(spec.axes[0], spec.rows()) {
             matrix = matrix.take_rows(&order.from);
             // A gain multiplies its coordinate whatever the sign.
-            if !order.signs.is_empty() && !(is_norm(spec.slot.role) && spec.slot.part == Part::Weight) {
+            let is_gain = is_norm(spec.slot.role) && spec.slot.part == Part::Weight;
+            if !order.signs.is_empty() && !is_gain {
                 matrix.scale_rows(&order.signs);
             }
         }

@@ -118,10 +118,10 @@ impl Family {
             (is_used && !named.layout.copy, is_allowed && !named.read_only && !named.layout.copy, named.without.is_some(), is_used)
         };
         let candidates = set.tensors.iter().enumerate().filter(|(_, named)| fits(named));
-        let mut best: Option<((bool, bool, bool, bool), (usize, &Named))> = None;
+        let mut best = None;
         for candidate in candidates {
             let rank = rank(&candidate);
-            if (rank.0 || rank.1) && best.is_none_or(|(found, _)| rank > found) {
+            if (rank.0 || rank.1) && best.as_ref().is_none_or(|(found, _)| rank > *found) {
                 best = Some((rank, candidate));
             }
         }
