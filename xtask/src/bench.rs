@@ -1,18 +1,22 @@
 //! `cargo xtask bench`: how fast two large checkpoints are compared, and in how much memory, beside `cat` and numpy in the same run.
 
+mod assignment;
 mod checkpoint;
 mod machine;
 mod measure;
 
 use crate::{Error, cache, say};
 use checkpoint::{CheckpointPair, Shape};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use measure::{Cost, Opened, Run, best};
 use std::path::Path;
 use std::process::Command;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Which llama to make and compare.
     #[arg(long, value_enum, default_value_t = Size::OneBillion)]
     size: Size,
@@ -22,6 +26,12 @@ pub(crate) struct Bench {
     /// Remove the checkpoints afterwards.
     #[arg(long)]
     remove: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Exact assignment alone, beside scipy.
+    Assignment(assignment::Bench),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -66,6 +76,9 @@ impl Size {
 pub(crate) fn run(args: &Bench) -> Result<(), Error> {
     if cfg!(debug_assertions) {
         return again_in_release();
+    }
+    if let Some(Part::Assignment(args)) = &args.part {
+        return assignment::run(args);
     }
     let folder = cache()?.join("bench");
     std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;

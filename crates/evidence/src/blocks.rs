@@ -47,8 +47,7 @@ impl BlockPath {
         for &(stack, n_suspect) in &suspect_binding.layers {
             let n_reference = reference_binding.layers.iter().find(|(s, _)| *s == stack).map_or(0, |&(_, n)| n);
             let value = |row: usize, col: usize| sums.get(&(stack, row, col)).map(|&(sum, n)| sum / n as f64);
-            let mut path = best_path(n_reference, n_suspect, value);
-            add_returns(&mut path, n_reference, value);
+            let path = monotone_path(n_reference, n_suspect, value);
             let diagonal = n_suspect <= n_reference && diagonal_is_as_good(&path, value);
             // The blocks that a truncated file, or a file with a part of the tensors, lacks were not taken away by anybody.
             let has_moved = path.iter().enumerate().any(|(col, row)| row.is_some_and(|row| row != col));
@@ -67,6 +66,13 @@ impl BlockPath {
         }
         found
     }
+}
+
+/// The best monotone path with returns, for any measure of likeness between 0 and 1.
+pub(crate) fn monotone_path(n_reference: usize, n_suspect: usize, value: impl Fn(usize, usize) -> Option<f64>) -> Vec<Option<usize>> {
+    let mut path = best_path(n_reference, n_suspect, &value);
+    add_returns(&mut path, n_reference, value);
+    path
 }
 
 /// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.

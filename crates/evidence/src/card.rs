@@ -61,8 +61,19 @@ pub enum NullBasis {
     Symmetry,
     /// A distribution that the values are taken to come from. Such a p-value never stands before one that rests on symmetry.
     Model,
+    /// Nothing but controls tells how alike independent models are: the method states no p-value of its own.
+    Controls,
     /// The method states no p-value.
     None,
+}
+
+/// What a method needs besides the weights themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// Tensors paired with tensors, which every case has.
+    Correspondence,
+    /// Units and heads matched over common tokens, which takes a forward look at every block.
+    Matching,
 }
 
 /// What a stranger must know of a method before trusting it.
@@ -78,6 +89,8 @@ pub struct Card {
     pub null_basis: NullBasis,
     /// What is computed.
     pub statistic: Quantity,
+    /// What must be ready before it runs.
+    pub needs: Preparation,
     /// What both sides must give.
     pub access: &'static [Access],
     /// Where it was published, or what it rests on.

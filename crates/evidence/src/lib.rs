@@ -1,21 +1,31 @@
 //! Methods: one way each to turn two models into an observation. Nothing here decides; `verdict` does.
 
+mod agreement_profile;
 mod blocks;
 mod card;
 mod correspondence;
+mod grid;
+mod matching;
 mod method;
 mod methods;
 mod pair_pass;
 mod pairing;
+mod prepared;
 mod registry;
+mod restored;
 mod sample;
 mod shared_space;
 mod side;
 
 pub use blocks::BlockMatrix;
-pub use card::{Access, Card, HEADINGS, NullBasis, Quantity, Question, Tail};
+pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};
-pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+pub use matching::{Agreement, BlockMatch, Group, MIN_TOKENS, Matching, Unmatched};
+pub use method::{
+    BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Relation, Scale, Synthetic,
+};
 pub use pair_pass::moments;
+pub use prepared::{Advance, Prepared};
 pub use registry::METHODS;
+pub use restored::{Remainder, Restored, RestoredRole, UndonePicture};
 pub use side::{ConstantWeight, Side};

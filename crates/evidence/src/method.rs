@@ -2,6 +2,8 @@
 
 use crate::card::Card;
 use crate::correspondence::Correspondence;
+use crate::matching::{Matching, Unmatched};
+use crate::restored::Restored;
 use crate::side::Side;
 use sources::SourceError;
 use stats::PValue;
@@ -14,6 +16,10 @@ pub struct Case<'a> {
     pub suspect: &'a Side<'a>,
     /// Which tensors were compared with which.
     pub correspondence: &'a Correspondence,
+    /// Which units and heads do the same to tokens, or why that could not be asked. Made only for methods whose card asks for it.
+    pub matching: Result<&'a Matching<'a>, &'a Unmatched>,
+    /// The suspect in the reference's order and basis, where matching found enough for it.
+    pub restored: Option<&'a Restored>,
     /// Draws units, rows and permutations.
     pub seed: u64,
 }
@@ -68,12 +74,64 @@ pub struct Observation {
     pub relations: Vec<Relation>,
     /// One point a block, for methods that have them.
     pub blocks: Vec<BlockPoint>,
+    /// For methods whose null distribution is a question of controls.
+    pub profile: Option<Profile>,
+}
+
+/// A similarity block by block, to be judged beside the same numbers of independent models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// What the values are, which decides how their spread is made comparable.
+    pub scale: Scale,
+    /// In the order of the suspect's blocks.
+    pub points: Vec<ProfilePoint>,
+    /// The same statistic of copies whose null holds by construction.
+    pub synthetic: Option<Synthetic>,
+}
+
+/// What a profile's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Of units: from 0 to 1.
+    Share,
+    /// From -1 to 1.
+    Correlation,
+}
+
+/// One block of a profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfilePoint {
+    /// The suspect's block.
+    pub label: String,
+    /// The reference's block that it stands against.
+    pub reference: String,
+    /// From 0 (first block) to 1 (last).
+    pub depth: f64,
+    /// The similarity.
+    pub value: f64,
+    /// Units that could agree.
+    pub n: usize,
+    /// The largest value of a synthetic copy here.
+    pub synthetic: Option<f64>,
+}
+
+/// Copies of the suspect in which the units of each block and view were re-drawn by permutation: the views then say nothing of each other, so
+/// that agreements are chance and their law is known exactly.
+///
+/// They stand for what matching alone makes of matrices of this size. They do not stand for features that independent models learn from
+/// common data, which only real controls show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synthetic {
+    /// The statistic of each copy.
+    pub statistics: Vec<f64>,
+    /// Chance that a copy agrees as much as the suspect does; exact.
+    pub p_value: PValue,
 }
 
 impl Observation {
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
-        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new() }
+        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None }
     }
 }
 

@@ -3,10 +3,25 @@
 use crate::Method;
 use crate::methods::tokenizer::overlap::Overlap;
 use crate::methods::weights::edits::Edits;
+use crate::methods::weights::embedding_gram::EmbeddingGram;
 use crate::methods::weights::haar_bound::HaarBound;
+use crate::methods::weights::head_matching::HeadMatching;
+use crate::methods::weights::image_angles::ImageAngles;
 use crate::methods::weights::matrix_match::MatrixMatch;
 use crate::methods::weights::tensor_identity::TensorIdentity;
 use crate::methods::weights::unit_alignment::UnitAlignment;
+use crate::methods::weights::unit_matching::UnitMatching;
 
 /// In the order in which reports show them.
-pub static METHODS: &[&dyn Method] = &[&TensorIdentity, &UnitAlignment, &MatrixMatch, &HaarBound, &Edits, &Overlap];
+pub static METHODS: &[&dyn Method] = &[
+    &TensorIdentity,
+    &UnitAlignment,
+    &MatrixMatch,
+    &HaarBound,
+    &UnitMatching,
+    &HeadMatching,
+    &EmbeddingGram,
+    &ImageAngles,
+    &Edits,
+    &Overlap,
+];

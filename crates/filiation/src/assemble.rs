@@ -2,22 +2,20 @@
 
 use crate::Error;
 use crate::cli::Compare;
-use evidence::{Access, Card, Correspondence, Explanation, METHODS, Observation, Outcome, Pair, Question, Side};
+use evidence::{Access, Card, Case, Explanation, METHODS, Observation, Outcome, Pair, Profile, Question, Restored};
 use report::data;
 use sources::digest::Custody;
 use sources::{Model, TensorSource};
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
-use verdict::{Conclusion, Verdict};
+use verdict::{Conclusion, Margin, MarginOutcome, Verdict};
 
 /// Everything known at the end of a run.
 pub(crate) struct Examined<'a> {
     pub(crate) args: &'a Compare,
-    pub(crate) reference: &'a Side<'a>,
+    pub(crate) case: &'a Case<'a>,
     pub(crate) reference_custody: &'a Custody,
-    pub(crate) suspect: &'a Side<'a>,
     pub(crate) suspect_custody: &'a Custody,
-    pub(crate) correspondence: &'a Correspondence,
     pub(crate) outcomes: &'a [(&'static Card, Outcome)],
     pub(crate) controls: &'a [ControlOutcomes<'a>],
     pub(crate) verdict: &'a Verdict,
@@ -30,26 +28,40 @@ pub(crate) struct ControlOutcomes<'a> {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn report(case: &Examined<'_>) -> Result<data::Report, Error> {
+impl ControlOutcomes<'_> {
+    /// What a method observed on this control, as the verdict compares it.
+    pub(crate) fn beside(&self, method: usize) -> verdict::Control {
+        let profile = observed(&self.outcomes[method]).and_then(|o| o.profile.clone());
+        verdict::Control { name: self.model.path.display().to_string(), profile }
+    }
+}
+
+pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
+    let (case, given) = (examined, examined.case);
     let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
     custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
     custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
-    let pairs = case.correspondence.pairs.iter().map(|pair| (case.suspect.weights[pair.suspect].label(), pair)).collect();
+    let pairs = given.correspondence.pairs.iter().map(|pair| (given.suspect.weights[pair.suspect].label(), pair)).collect();
     Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
         case: data::Case {
-            reference: side(case.reference.model, case.reference_custody),
-            suspect: side(case.suspect.model, case.suspect_custody),
+            reference: side(given.reference.model, case.reference_custody),
+            suspect: side(given.suspect.model, case.suspect_custody),
             controls: case.controls.iter().map(|c| side(c.model, &c.custody)).collect(),
             seed: case.args.seed,
         },
         verdicts: vec![verdict(case)?],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
-        pictures: data::Pictures { block_matrix: block_matrix(case), layers: layers(case) },
-        matches: case.correspondence.pairs.iter().map(|pair| tensor_match(case, pair)).collect(),
-        constants_left_out: case
+        pictures: data::Pictures {
+            block_matrix: block_matrix(case),
+            layers: layers(case),
+            undone: given.restored.and_then(undone),
+            remainder: given.restored.map_or_else(Vec::new, remainder),
+        },
+        matches: given.correspondence.pairs.iter().map(|pair| tensor_match(case, pair)).collect(),
+        constants_left_out: given
             .suspect
             .constants
             .iter()
@@ -178,6 +190,9 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.null_detail = null.and_then(|(_, detail)| detail);
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
+            if let Some(profile) = &o.profile {
+                similarity(&mut finding, profile, case.verdict.margins.get(card.id));
+            }
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
                 label: r.name.into(),
@@ -191,6 +206,72 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
         }
     }
     finding
+}
+
+/// What synthetic copies stand for, and what they do not.
+const STAND_FOR: &str =
+    "what matching makes of matrices of this size by chance: in each copy the units of every block and view were re-drawn by permutation";
+const DO_NOT_STAND_FOR: &str = "features that independent models learn alike from common data; only real controls show those";
+
+/// The profile of a similarity beside its controls.
+fn similarity(finding: &mut data::Finding, profile: &Profile, margin: Option<&Margin>) {
+    finding.synthetic_controls = profile.synthetic.as_ref().map(|synthetic| data::SyntheticControls {
+        statistics: synthetic.statistics.clone(),
+        log10_p: Some(synthetic.p_value.log10()),
+        stand_for: STAND_FOR.into(),
+        do_not_stand_for: DO_NOT_STAND_FOR.into(),
+    });
+    let at_depth = |i: usize| margin.and_then(|m| m.at_depth.get(i)).cloned().unwrap_or_default();
+    let point = |(i, p): (usize, &evidence::ProfilePoint)| data::ProfilePoint {
+        label: p.label.clone(),
+        reference: p.reference.clone(),
+        depth: p.depth,
+        value: p.value,
+        n: p.n as u64,
+        controls: at_depth(i),
+        synthetic: p.synthetic,
+    };
+    finding.profile = profile.points.iter().enumerate().map(point).collect();
+    finding.margin = margin.map(|m| data::Margin {
+        outcome: match m.outcome {
+            MarginOutcome::StandsOut => data::MarginOutcome::StandsOut,
+            MarginOutcome::Within => data::MarginOutcome::Within,
+            MarginOutcome::Abstains => data::MarginOutcome::Abstains,
+        },
+        why: m.why.clone(),
+        t: m.t,
+        log10_p: m.p_value.map(PValue::log10),
+        largest_of_controls: m.largest_of_controls,
+    });
+}
+
+fn undone(restored: &Restored) -> Option<data::Undone> {
+    let picture = restored.picture.as_ref()?;
+    let numbers = |units: &[usize]| units.iter().map(|&unit| unit as u64).collect();
+    let matrix = |values: &[f32]| {
+        let rounded = |v: &f32| (f64::from(*v) * 1000.0).round() / 1000.0;
+        values.chunks(picture.rows.len().max(1)).map(|row| row.iter().map(rounded).collect()).collect()
+    };
+    Some(data::Undone {
+        suspect: picture.suspect.to_string(),
+        reference: picture.reference.to_string(),
+        rows: numbers(&picture.rows),
+        before: numbers(&picture.before),
+        after: numbers(&picture.after),
+        values_before: matrix(&picture.values_before),
+        values_after: matrix(&picture.values_after),
+    })
+}
+
+fn remainder(restored: &Restored) -> Vec<data::Remainder> {
+    let of = |role: &evidence::RestoredRole| data::Remainder {
+        block: role.block.map_or_else(String::new, |block| block.to_string()),
+        role: verdict::role_name(role.role),
+        n: role.n as u64,
+        correlation: role.remainder.correlation(),
+        relative_difference: role.remainder.relative_difference(),
+    };
+    restored.roles.iter().map(of).collect()
 }
 
 fn observed(outcome: &Outcome) -> Option<&Observation> {
@@ -219,8 +300,8 @@ fn explanation(case: &Examined<'_>, pairs: &PairsByLabel<'_>, e: &Explanation) -
             digest: custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}")),
             ..data::Explanation::default()
         };
-        parts.push(leaf("suspect", case.suspect_custody, &case.suspect.weights[pair.suspect]));
-        parts.push(leaf("reference", case.reference_custody, &case.reference.weights[pair.reference]));
+        parts.push(leaf("suspect", case.suspect_custody, &case.case.suspect.weights[pair.suspect]));
+        parts.push(leaf("reference", case.reference_custody, &case.case.reference.weights[pair.reference]));
     }
     data::Explanation {
         label: e.label.clone(),
@@ -254,7 +335,7 @@ fn card(card: &Card) -> data::Card {
 }
 
 fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
-    let blocks = &case.correspondence.blocks;
+    let blocks = &case.case.correspondence.blocks;
     if blocks.values.iter().all(Option::is_none) {
         return None;
     }
@@ -266,8 +347,9 @@ fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
         values.get(rank).copied()
     };
     // The same test as in `evidence`: without blocks on both sides its matrix holds tensors.
-    let has_blocks = |side: &Side<'_>| side.model.binding.as_ref().is_some_and(|b| b.layers.iter().any(|&(_, n)| n > 0));
-    let entries = if has_blocks(case.reference) && has_blocks(case.suspect) { data::Entries::Blocks } else { data::Entries::Tensors };
+    let has_blocks = |side: &evidence::Side<'_>| side.model.binding.as_ref().is_some_and(|b| b.layers.iter().any(|&(_, n)| n > 0));
+    let entries =
+        if has_blocks(case.case.reference) && has_blocks(case.case.suspect) { data::Entries::Blocks } else { data::Entries::Tensors };
     Some(data::BlockMatrix {
         entries,
         rows: blocks.rows.clone(),
@@ -299,14 +381,14 @@ fn layers(case: &Examined<'_>) -> Vec<data::Layer> {
 }
 
 fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
-    let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
+    let (reference, suspect) = (&case.case.reference.weights[pair.reference], &case.case.suspect.weights[pair.suspect]);
     let tensor = |weight: &sources::Weight| data::TensorRef { name: weight.name.clone(), slot: weight.slot.map(|slot| slot.to_string()) };
     let digest = |custody: &Custody, weight: &sources::Weight| custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}"));
     let digests = digest(case.reference_custody, reference).zip(digest(case.suspect_custody, suspect));
     data::TensorMatch {
         reference: tensor(reference),
         suspect: tensor(suspect),
-        shape: case.suspect.model.tensors()[suspect.view.tensor].shape.iter().map(|&n| n as u64).collect(),
+        shape: case.case.suspect.model.tensors()[suspect.view.tensor].shape.iter().map(|&n| n as u64).collect(),
         cosine: pair.moments.pearson(),
         runner_up: pair.runner_up,
         relative_difference: pair.moments.relative_difference(),
@@ -324,7 +406,7 @@ fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
 
 /// The card's claims beside what was found. Names are not tested: two checkpoints of any name can be compared.
 fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
-    let claims = &case.suspect.model.claims;
+    let claims = &case.case.suspect.model.claims;
     let conclusion = case.verdict.conclusion;
     let mut list: Vec<data::Claim> = claims
         .base_models
@@ -355,7 +437,7 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
         list.push(data::Claim { field: "base_model_relation".into(), value: Some(claim.value.clone()), found: words, outcome });
     }
     if let Some(claim) = &claims.licence {
-        let reference = case.reference.model.claims.licence.as_ref();
+        let reference = case.case.reference.model.claims.licence.as_ref();
         let found = reference.map_or_else(|| "the reference declares none".to_owned(), |r| format!("the reference declares {}", r.value));
         list.push(data::Claim { field: "license".into(), value: Some(claim.value.clone()), found, outcome: data::ClaimOutcome::NotTested });
     }
@@ -378,6 +460,9 @@ fn command(args: &Compare) -> String {
     ];
     for control in &args.control {
         words.extend(["--control".to_owned(), quote(&control.display().to_string())]);
+    }
+    for parent in &args.parent {
+        words.extend(["--parent".to_owned(), quote(&parent.display().to_string())]);
     }
     for method in &args.method {
         words.extend(["--method".to_owned(), quote(method)]);

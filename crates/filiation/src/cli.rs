@@ -72,9 +72,12 @@ pub struct Compare {
     pub reference: PathBuf,
     /// The model that is questioned, in the same forms.
     pub suspect: PathBuf,
-    /// An independent model whose numbers are shown beside the suspect's; can be given several times.
+    /// An independent model to judge the suspect's similarities by; three or more allow a conclusion. Can be given several times.
     #[arg(long, value_name = "MODEL")]
     pub control: Vec<PathBuf>,
+    /// A further model that the suspect may be a mixture of; can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub parent: Vec<PathBuf>,
     /// Run only this method; can be given several times. See `filiation methods`.
     #[arg(long, value_name = "ID")]
     pub method: Vec<String>,

@@ -9,8 +9,8 @@ mod picture;
 mod side;
 mod verdict;
 
-pub use finding::{Access, Card, Control, Explanation, Finding, NotRun, Outcome};
-pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, TensorMatch, TensorRef};
+pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
+pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Side, SideRole};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 
@@ -109,6 +109,27 @@ fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> 
 /// Writes a measurement that may be absent; one that is not finite is absent.
 fn finite_or_null<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.filter(|v| v.is_finite()).serialize(serializer)
+}
+
+/// The same as [`finite`] for a list.
+fn finite_list<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    match values.iter().find(|v| !v.is_finite()) {
+        None => values.serialize(serializer),
+        Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),
+    }
+}
+
+/// The same as [`finite`] for a matrix.
+fn finite_rows<S: Serializer>(rows: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    match rows.iter().flatten().find(|v| !v.is_finite()) {
+        None => rows.serialize(serializer),
+        Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),
+    }
+}
+
+/// The same as [`finite_or_null`] for a list.
+fn finite_or_null_list<S: Serializer>(values: &[Option<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|value| value.filter(|v| v.is_finite())))
 }
 
 /// The same as [`finite`] for fractions by name.

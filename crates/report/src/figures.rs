@@ -3,11 +3,15 @@
 //! Every figure has a title, a description for those who do not see it, a caption that says what to look for, and its numbers as a
 //! table. Colours come from the page's style sheet, so that the figures follow it to paper and to the dark.
 
+mod controls;
+mod field;
 mod heat_map;
 mod layers;
 mod margins;
+mod remainder;
 mod scope;
 mod svg;
+mod undone;
 
 use crate::data::{Report, TensorMatch};
 use serde::Serialize;
@@ -28,13 +32,17 @@ pub(crate) struct Figure {
     pub(crate) caption: String,
     /// The drawing; markup, already escaped. `None` where the caption says why there is only a table.
     pub(crate) svg: Option<minijinja::Value>,
-    /// The numbers of the drawing.
-    pub(crate) table: NumberTable,
+    /// The numbers of the drawing; where it has several fields, one table a field in the same order, and then what is not drawn.
+    pub(crate) tables: Vec<NumberTable>,
+    /// Whether it takes the whole width of the page.
+    pub(crate) wide: bool,
 }
 
-/// The numbers behind a figure.
+/// Some of the numbers behind a figure.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct NumberTable {
+    /// What the numbers are, where there are several tables.
+    pub(crate) caption: String,
     pub(crate) head: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
 }
@@ -43,6 +51,9 @@ pub(crate) struct NumberTable {
 pub(crate) fn all(report: &Report) -> Vec<Figure> {
     let scope = report.verdicts.first().map(|verdict| &verdict.scope);
     [
+        report.pictures.undone.as_ref().and_then(undone::draw),
+        controls::draw(report),
+        remainder::draw(&report.pictures.remainder),
         report.pictures.block_matrix.as_ref().and_then(|matrix| heat_map::draw(matrix, &report.matches)),
         scope.and_then(scope::draw),
         layers::draw(&report.pictures.layers),
@@ -56,6 +67,22 @@ pub(crate) fn all(report: &Report) -> Vec<Figure> {
 /// Whether the tensor has two axes longer than one: norm gains and biases are alike in all models, and say nothing beside a runner-up.
 fn is_matrix(m: &TensorMatch) -> bool {
     m.shape.iter().filter(|n| **n > 1).count() > 1
+}
+
+/// The first letter in upper case.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A name cut in the middle, where names differ least.
+fn shorten(name: &str, letters: usize) -> String {
+    let n = name.chars().count();
+    if n <= letters {
+        return name.to_owned();
+    }
+    let head = letters / 2;
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(n - (letters - head - 1))).collect()
 }
 
 /// Every how many labels one is written, so that `n` labels of `label` units do not overlap in steps of `step` units.

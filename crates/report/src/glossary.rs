@@ -55,10 +55,15 @@ pub const TERMS: &[Term] = &[
     term("asymptotic", "A kind of p-value: from the law that the statistic approaches when there are many units."),
     code("base model", "The origin that a model's own card declares. A claim, not the reference."),
     always("block", "One layer of a network: attention and MLP, with their norms."),
+    term("block-paired", "Said of a comparison that sets each block of the suspect beside the same relative depth of every control."),
     term("bound", "A kind of p-value: proven never to be smaller than the true one."),
     term(
         "calibration",
         "The measured behaviour of a statistic on models whose history is known; it turns a statistic into a likelihood ratio.",
+    ),
+    term(
+        "canonical form",
+        "The one way to write a network that computes the same: norm gains folded into their readers, fused matrices split, constants left out.",
     ),
     code(
         "card",
@@ -77,7 +82,11 @@ pub const TERMS: &[Term] = &[
         "A tensor that no training touched: position ids, frequency tables, masks, Fourier bases. Unrelated models share them, so they are set apart.",
     ),
     code("container", "The file format that holds a checkpoint: safetensors, GGUF, PyTorch zip, ONNX, npz, CTranslate2."),
-    term("control", "A model that is known to be independent of the reference, measured in the same way."),
+    term(
+        "control",
+        "A model that is known to be independent of the reference, measured in the same way. It shows what models have in common without \
+         derivation.",
+    ),
     code("correspondence", "Which tensor of the suspect is compared with which of the reference, and why these two."),
     term("cosine", "Similarity of two lists of numbers, from −1 (opposite) over 0 (unrelated) to 1 (the same up to scale)."),
     code("custody", "Digests of the files and tensors that were read, so that both parties know which bytes they speak of."),
@@ -104,6 +113,8 @@ pub const TERMS: &[Term] = &[
         "likelihood ratio",
         "How many times more probable the observations are if the suspect derives from the reference than if it does not.",
     ),
+    term("margin", "How far the suspect lies from the controls, block by block, measured by how far the controls lie from one another."),
+    term("merge", "A relation: a weighted sum of the weights of several models."),
     always("method", "One way to gather evidence; its card says what it tests, survives and fails on."),
     code(
         "null distribution",
@@ -119,9 +130,15 @@ pub const TERMS: &[Term] = &[
     term("quantized", "A relation: the same values, stored with fewer bits."),
     always("reference", "The model that the suspect is held against."),
     code("relation", "How the suspect differs from the reference, given derivation; spelled as the Hub spells it where it has a word."),
+    term("rescaled", "A relation: scales were moved from some tensors to others, which changes nothing that the model computes."),
     always("role", "The place of a tensor in a network, whatever the file calls it: attention query, MLP up, embedding."),
+    term("rotated", "A relation: the residual stream is written in another basis, which changes nothing that the model computes."),
     code("runner-up", "The second most similar tensor of the reference: what the best counterpart must be told apart from."),
     always("scope", "Which part of the suspect's trained parameters is shared."),
+    term(
+        "self-test",
+        "Each control is held against the others as if it were the suspect; where one of them would stand out, the controls do not serve.",
+    ),
     code("slot", "A role at a place: `3.mlp_up`, block 3's MLP up matrix."),
     code(
         "space",
@@ -129,21 +146,40 @@ pub const TERMS: &[Term] = &[
     ),
     always("statistic", "The number that a method computes."),
     always("suspect", "The model in question; forensic texts call it the questioned item."),
+    term(
+        "synthetic control",
+        "A copy of the suspect with its units in random order. It is no model: it shows what chance reaches, not what an independent \
+         model trained on the same data reaches.",
+    ),
     always("tensor root", "A digest over the digests of all tensors; equal for equal values, whatever the file format."),
     term("unit", "One hidden neuron of a block: a row of the matrices that write it and a column of the one that reads it."),
+    term(
+        "unit matching",
+        "Finding for each hidden unit of one model its counterpart in the other by what both do to common tokens, whatever their order and \
+         basis.",
+    ),
+    term("upcycled", "A relation: dense blocks were repeated as the experts of a mixture."),
     code("verdict", "The conclusion on one question with its scope, relation, strongest rigorous p-value and one sentence."),
-    code("view", "How a role's matrix lies in a stored tensor: which rows, transposed or not, in which order."),
+    term(
+        "view",
+        "One way to see the same thing. Of a unit: by what it reads (gate, up) or by what it writes (down). Of a tensor: how a role's \
+         matrix lies in it.",
+    ),
     term("vocabulary-changed", "A relation: tokens were cut or added."),
     term("weights", "The numbers that training sets."),
     always("z", "Standard score: the distance of a statistic from what independence predicts, in standard deviations."),
 ];
 
-/// The terms that every page uses, and those that occur in `text`.
+/// The terms that every page uses, and those that occur in `text`, a report as JSON: as words, in the id of a method, or as a key.
 pub(crate) fn used_in(text: &str) -> Vec<Term> {
     let text = text.to_lowercase();
+    let occurs = |term: &str| {
+        let term = term.to_lowercase();
+        text.contains(&term) || term.contains(' ') && ["-", ""].iter().any(|gap| text.contains(&term.replace(' ', gap)))
+    };
     TERMS
         .iter()
-        .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && text.contains(&entry.term.to_lowercase()))
+        .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && occurs(entry.term))
         .copied()
         .collect()
 }
@@ -175,7 +211,8 @@ mod tests {
 
     #[test]
     fn only_used_terms_are_defined() {
-        let terms: Vec<&str> = used_in("… Quantized …").iter().map(|t| t.term).collect();
+        let terms: Vec<&str> = used_in("… Quantized … weights.unit-matching … \"syntheticControls\" …").iter().map(|t| t.term).collect();
+        assert!(terms.contains(&"unit matching") && terms.contains(&"synthetic control") && !terms.contains(&"self-test"));
         assert!(terms.contains(&"quantized") && terms.contains(&"suspect") && !terms.contains(&"pruned"));
     }
 }

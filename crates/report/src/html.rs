@@ -2,10 +2,12 @@
 //!
 //! The template escapes every value; only [`crate::figures`] and [`prose`] hand it markup, and both escape what they are given.
 
-use crate::data::{Card, Claim, Conclusion, CustodyFile, Finding, Outcome, PValue, Report, Side, Verdict};
+use crate::data::{
+    Card, Claim, Conclusion, CustodyFile, Finding, MarginOutcome, NullKind, Outcome, PValue, Report, Side, SyntheticControls, Verdict,
+};
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};
-use crate::{RenderError, json, numbers, words};
+use crate::{RenderError, json, names, numbers, words};
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
@@ -21,7 +23,8 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
     let mut environment = Environment::new();
     add_filters(&mut environment);
     environment.add_template("report.html", TEMPLATE)?;
-    let (reference, suspect) = names(&report.case.reference.path, &report.case.suspect.path);
+    let mut names = names::short(&[&report.case.reference.path, &report.case.suspect.path]).into_iter();
+    let (reference, suspect) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
     let page = Page {
         style: Value::from_safe_string(STYLE.to_owned()),
         script: Value::from_safe_string(SCRIPT.to_owned()),
@@ -159,6 +162,60 @@ struct FindingView<'a> {
     /// With the law or the theorem.
     kind_in_full: String,
     access: String,
+    /// For methods whose null is a question of controls.
+    margin: Option<MarginView<'a>>,
+    /// Whether a control has a p-value: similarities have none.
+    controls_have_p: bool,
+    synthetic: Option<SyntheticView<'a>>,
+}
+
+/// What the controls allow to say.
+#[derive(Serialize)]
+struct MarginView<'a> {
+    /// As it stands in the JSON: the class of the chip.
+    class: MarginOutcome,
+    words: &'static str,
+    meaning: &'static str,
+    why: &'a str,
+    t: Option<f64>,
+    largest_of_controls: Option<f64>,
+    /// `≤ 10^−9`.
+    p: Option<String>,
+}
+
+/// Copies that are no models.
+#[derive(Serialize)]
+struct SyntheticView<'a> {
+    n: u64,
+    lowest: Option<f64>,
+    highest: Option<f64>,
+    p: Option<String>,
+    stand_for: &'a str,
+    do_not_stand_for: &'a str,
+}
+
+fn margin(finding: &Finding) -> Option<MarginView<'_>> {
+    let margin = finding.margin.as_ref();
+    (finding.needs_controls() && finding.outcome == Outcome::Observed).then(|| MarginView {
+        class: margin.map_or_else(MarginOutcome::default, |m| m.outcome),
+        words: words::margin(finding),
+        meaning: words::margin_meaning(finding),
+        why: margin.map_or("", |m| m.why.as_str()),
+        t: margin.and_then(|m| m.t).filter(|t| t.is_finite()),
+        largest_of_controls: margin.and_then(|m| m.largest_of_controls).filter(|t| t.is_finite()),
+        p: margin.and_then(|m| m.log10_p).filter(|p| p.is_finite()).map(|p| numbers::p_value(p, None)),
+    })
+}
+
+fn synthetic(copies: &SyntheticControls) -> SyntheticView<'_> {
+    SyntheticView {
+        n: copies.statistics.len() as u64,
+        lowest: copies.statistics.iter().copied().min_by(f64::total_cmp),
+        highest: copies.statistics.iter().copied().max_by(f64::total_cmp),
+        p: copies.log10_p.filter(|p| p.is_finite()).map(|p| numbers::p_value(p, Some(NullKind::Exact))),
+        stand_for: &copies.stand_for,
+        do_not_stand_for: &copies.do_not_stand_for,
+    }
 }
 
 fn finding<'a>(finding: &'a Finding, cards: &'a [Card]) -> FindingView<'a> {
@@ -173,6 +230,9 @@ fn finding<'a>(finding: &'a Finding, cards: &'a [Card]) -> FindingView<'a> {
         kind: finding.null_distribution.map(words::null_kind),
         kind_in_full: words::null_cell(finding.null_distribution, finding.null_detail.as_deref()),
         access,
+        margin: margin(finding),
+        controls_have_p: finding.controls.iter().any(|control| control.log10_p.is_some()),
+        synthetic: finding.synthetic_controls.as_ref().map(synthetic),
     }
 }
 
@@ -209,17 +269,6 @@ fn facts(side: &Side) -> Vec<(&'static str, String)> {
     facts.push(("SHA-256", side.sha256.clone()));
     facts.push(("tensor root", side.tensor_root.clone()));
     facts
-}
-
-/// Short names that differ: as many last parts of the two paths as it takes, at most three.
-fn names(reference: &str, suspect: &str) -> (String, String) {
-    let last = |path: &str, n: usize| {
-        let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
-        let name = parts.iter().skip(parts.len().saturating_sub(n)).copied().collect::<Vec<_>>().join("/");
-        if name.is_empty() { path.to_owned() } else { name }
-    };
-    let n = (1..=3).find(|n| last(reference, *n) != last(suspect, *n)).unwrap_or(3);
-    (last(reference, n), last(suspect, n))
 }
 
 /// A remark as markup: powers of ten raised, `code` set as code, minus signs that align with digits, long numbers grouped.
@@ -300,13 +349,5 @@ mod tests {
         );
         assert_eq!(prose("an open ` is kept, 2024 too"), "an open ` is kept, 2024 too");
         assert_eq!(prose("<b>`<i>`"), "&lt;b&gt;<code>&lt;i&gt;</code>");
-    }
-
-    #[test]
-    fn names_are_as_short_as_they_can_be_told_apart() {
-        assert_eq!(names("a/base.gguf", "b/tuned.gguf"), ("base.gguf".to_owned(), "tuned.gguf".to_owned()));
-        assert_eq!(names("x/base/model.bin", "x/tuned/model.bin"), ("base/model.bin".to_owned(), "tuned/model.bin".to_owned()));
-        assert_eq!(names("same", "same"), ("same".to_owned(), "same".to_owned()));
-        assert_eq!(names("/", ""), ("/".to_owned(), String::new()));
     }
 }

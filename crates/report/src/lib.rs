@@ -9,6 +9,7 @@ mod figures;
 pub mod glossary;
 pub mod html;
 pub mod json;
+mod names;
 mod numbers;
 pub mod text;
 pub mod words;

@@ -89,6 +89,13 @@ pub(crate) fn four_decimals(value: f64) -> String {
     if value < 0.0 && text != "0.0000" { format!("{MINUS}{text}") } else { text }
 }
 
+/// A number in a table of thousands, or on one line with its like; never rounded up to 1.
+pub(crate) fn three_decimals(value: f64) -> String {
+    let text = format!("{:.3}", value.abs());
+    let text = if text == "1.000" && value.abs() < 1.0 - 1e-10 { plain(value.abs()) } else { text };
+    if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("{MINUS}{text}") } else { text }
+}
+
 /// A log10 p: `−4229.1`, `−0.32`.
 pub(crate) fn log10(value: f64) -> String {
     let text = if value.abs() >= 10.0 { format!("{:.1}", value.abs()) } else { format!("{:.2}", value.abs()) };

@@ -1,6 +1,6 @@
 //! The report on a terminal: the sentence, the chance, the scope, a small table. At most 80 columns; meaning is never colour alone.
 
-use crate::data::{Conclusion, Finding, Outcome, Report, Scope, Verdict};
+use crate::data::{Conclusion, Finding, MarginOutcome, NullKind, Outcome, Report, Scope, SyntheticControls, Verdict};
 use crate::numbers;
 use crate::words;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -112,6 +112,38 @@ impl Page {
         }
     }
 
+    /// Numbers that independent models have too: each beside the controls, and what they allow to say.
+    fn similarities(&mut self, findings: &[Finding]) {
+        let beside: Vec<&Finding> = findings.iter().filter(|f| stands_beside_controls(f)).collect();
+        if beside.is_empty() {
+            return;
+        }
+        self.blank();
+        for finding in &beside {
+            let method = fit(&printable(&finding.method), 24);
+            let statistic = finding.statistic.map_or_else(|| "–".to_owned(), numbers::three_decimals);
+            let controls = range_of(finding.controls.iter().filter_map(|control| control.statistic));
+            // Where there are no controls, what is said of them is the outcome.
+            let controls = controls.map_or_else(String::new, |range| pad(&format!("controls {range}"), 24));
+            self.lines.push(format!("{}{:>9}   {controls}{}", pad(&method, 24), fit(&statistic, 9), words::margin(finding)));
+            self.lines.extend(finding.synthetic_controls.as_ref().and_then(synthetic_copies).unwrap_or_default());
+        }
+        // One reason usually holds for all methods, and then stands once.
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for finding in &beside {
+            if let Some(margin) = finding.margin.as_ref().filter(|m| m.outcome == MarginOutcome::Abstains && !m.why.is_empty()) {
+                match reasons.iter_mut().find(|(why, _)| *why == margin.why) {
+                    Some((_, methods)) => methods.push(&finding.method),
+                    None => reasons.push((&margin.why, vec![&finding.method])),
+                }
+            }
+        }
+        for (why, methods) in &reasons {
+            let of = if reasons.len() == 1 { "no conclusion".to_owned() } else { methods.join(", ") };
+            self.lines.extend(indented(&format!("{of}: {why}")));
+        }
+    }
+
     fn findings(&mut self, findings: &[Finding]) {
         if findings.is_empty() {
             return;
@@ -121,7 +153,7 @@ impl Page {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH as u16);
         table.set_header(["method", "statistic", "p-value", "kind", "outcome"].map(Cell::new));
         let dash = || "–".to_owned();
-        for finding in findings {
+        for finding in findings.iter().filter(|f| !stands_beside_controls(f)) {
             let kind = finding.null_distribution.map_or_else(dash, |k| words::null_kind(k).to_owned());
             table.add_row([
                 Cell::new(fit(&printable(&finding.method), 28)),
@@ -135,14 +167,40 @@ impl Page {
         if let Some(method) = table.column_mut(0) {
             method.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(30)));
         }
-        let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        self.lines.extend(drawn);
+        if table.row_count() > 0 {
+            let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+            self.lines.extend(drawn);
+        }
+        self.similarities(findings);
         for finding in findings.iter().filter(|f| f.outcome != Outcome::Observed) {
             if let Some(why) = &finding.why {
-                self.lines.extend(wrap(&printable(&format!("{}: {why}", finding.method)), WIDTH - 2).into_iter().map(|l| format!("  {l}")));
+                self.lines.extend(indented(&format!("{}: {why}", finding.method)));
             }
         }
     }
+}
+
+/// Whether a finding has its line beside the controls and not among the tests of chance.
+fn stands_beside_controls(finding: &Finding) -> bool {
+    finding.needs_controls() && finding.outcome == Outcome::Observed
+}
+
+/// What copies reach that are no models, under the line of their method.
+fn synthetic_copies(copies: &SyntheticControls) -> Option<Vec<String>> {
+    let highest = copies.statistics.iter().copied().filter(|v| v.is_finite()).max_by(f64::total_cmp)?;
+    let p = copies.log10_p.filter(|p| p.is_finite());
+    let p = p.map_or_else(String::new, |p| format!(", p {} (exact)", equality(&numbers::p_value(p, Some(NullKind::Exact)))));
+    Some(indented(&format!("synthetic copies, not models: at most {}{p}", numbers::plain(highest))))
+}
+
+/// `.001–.013`, or `.004` where all are alike; with `to` where a minus sign would stand beside the dash.
+fn range_of(values: impl Iterator<Item = f64>) -> Option<String> {
+    let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    let short = |v: f64| numbers::three_decimals(v).replacen("0.", ".", 1);
+    let (low, high) = (short(*values.first()?), short(*values.last()?));
+    let between = if high.starts_with('−') { " to " } else { "–" };
+    Some(if low == high { low } else { format!("{low}{between}{high}") })
 }
 
 fn side(path: &str, n_parameters: u64) -> String {
@@ -174,6 +232,21 @@ fn printable(text: &str) -> String {
 
 fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A remark under a table.
+fn indented(text: &str) -> Vec<String> {
+    wrap(&printable(text), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
+}
+
+/// Blanks up to `columns`.
+fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+/// `≤ 10^−9` as it is, and `0.03` with its sign of equality.
+fn equality(p: &str) -> String {
+    if p.starts_with(['≤', '≈']) { p.to_owned() } else { format!("= {p}") }
 }
 
 /// Shortens to `columns` in the middle, where names differ least.

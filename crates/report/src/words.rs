@@ -1,6 +1,6 @@
 //! The words of the report: conclusions, kinds of p-value, relations, roles. Calm, the same everywhere, never a verdict on a person.
 
-use crate::data::{ClaimOutcome, Conclusion, NullKind, Outcome, PValue, Question, Relation, SideRole};
+use crate::data::{ClaimOutcome, Conclusion, Finding, MarginOutcome, NullKind, Outcome, PValue, Question, Relation, SideRole};
 use crate::numbers::{Chance, chance, p_value};
 
 /// The conclusion on a question, as a heading.
@@ -67,6 +67,26 @@ pub fn chance_sentence(p: &PValue) -> String {
     }
 }
 
+/// What the controls allow to say of a finding, in a few words; nothing for a method that needs none.
+pub(crate) fn margin(finding: &Finding) -> &'static str {
+    match finding.margin.as_ref().map(|margin| margin.outcome) {
+        Some(MarginOutcome::StandsOut) => "stands out",
+        Some(MarginOutcome::Within) => "within the controls",
+        None if !finding.needs_controls() => "",
+        _ if finding.controls.is_empty() => "no conclusion: no controls",
+        _ => "no conclusion",
+    }
+}
+
+/// What a margin means.
+pub(crate) fn margin_meaning(finding: &Finding) -> &'static str {
+    match finding.margin.as_ref().map(|margin| margin.outcome) {
+        Some(MarginOutcome::StandsOut) => "beyond every control, by more than the controls differ among themselves",
+        Some(MarginOutcome::Within) => "no more than independent models show",
+        _ => "nothing is concluded from this number",
+    }
+}
+
 /// What a relation means.
 pub fn relation_meaning(relation: Relation) -> &'static str {
     match relation {
@@ -74,15 +94,15 @@ pub fn relation_meaning(relation: Relation) -> &'static str {
         Relation::Quantized => "the same values, stored with fewer bits",
         Relation::Finetune => "trained further",
         Relation::Adapter => "changed by a low-rank difference",
-        Relation::Merge => "a weighted sum of several models",
+        Relation::Merge => "a weighted sum of the weights of several models",
         Relation::Pruned => "with weights or units removed",
         Relation::Distilled => "trained on the other model's outputs",
         Relation::LayersChanged => "with blocks dropped, repeated or added",
         Relation::VocabularyChanged => "with tokens cut or added",
-        Relation::Upcycled => "with dense blocks repeated as the experts of a mixture",
-        Relation::Permuted => "with hidden units in another order",
-        Relation::Rotated => "with the residual stream in another basis",
-        Relation::Rescaled => "with scales moved between tensors",
+        Relation::Upcycled => "its blocks stand in the suspect several times, as the experts of a mixture of which each token uses a few",
+        Relation::Permuted => "the same hidden units or heads in another order, which changes nothing that a model computes",
+        Relation::Rotated => "the numbers that blocks hand on are written in another basis, which changes nothing that a model computes",
+        Relation::Rescaled => "some weights multiplied by a factor and others divided by it, which changes nothing that a model computes",
         Relation::Partial => "only some of the tensors",
     }
 }

@@ -8,13 +8,16 @@ use serde_json::Value;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-fn all() -> [(&'static str, Report); 5] {
+fn all() -> [(&'static str, Report); 8] {
     [
         ("derived", samples::derived()),
         ("large", samples::derived_with(48)),
         ("independent", samples::independent()),
         ("inconclusive", samples::inconclusive()),
         ("partial", samples::partial()),
+        ("disguised", samples::disguised()),
+        ("no-controls", samples::disguised_without_controls()),
+        ("stranger", samples::stranger()),
     ]
 }
 
@@ -221,6 +224,11 @@ fn terminal_lines_stay_within_eighty_columns() {
     hostile.findings[2].why = Some("x".repeat(500));
     hostile.findings[0].method = "weights.".to_owned() + &"y".repeat(100);
     hostile.verdicts[0].statement = "word ".repeat(100);
+    let mut similar = samples::disguised_without_controls().findings.remove(1);
+    similar.method = "weights.".to_owned() + &"z".repeat(100);
+    similar.statistic = Some(-1.234_567_8e300);
+    similar.margin.as_mut().unwrap().why = "モデル".repeat(60);
+    hostile.findings.push(similar);
     for (name, report) in all().into_iter().chain([("hostile", hostile)]) {
         let text = text::render(&report, text::Options { colour: false, written_to: Some("out/report.html") });
         for line in text.lines() {
@@ -240,6 +248,96 @@ fn a_terminal_says_the_verdict_first_and_where_the_report_is_last() {
     for phrase in ["p-value    ≤ 10^−4229 (exact; weights.unit-alignment)", "finetune: trained further", "100 %", "not applicable"] {
         assert!(text.contains(phrase), "no `{phrase}` in:\n{text}");
     }
+}
+
+/// A line a method: its number, the range of the controls, and what they allow to say.
+#[test]
+fn a_terminal_sets_similarities_beside_the_controls() {
+    let line = |report: &Report, method: &str| {
+        let text = text::render(report, text::Options::default());
+        text.lines().find(|line| line.starts_with(method)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let disguised = samples::disguised();
+    assert_eq!(line(&disguised, "weights.unit-matching"), "weights.unit-matching 0.998 controls .006–.007 stands out");
+    assert_eq!(line(&disguised, "weights.image-angles"), "weights.image-angles 0.910 controls −.002–.011 stands out");
+    assert_eq!(line(&disguised, "  synthetic"), "synthetic copies, not models: at most 0.0007, p ≤ 10^−5210 (exact)");
+    let without = samples::disguised_without_controls();
+    assert_eq!(line(&without, "weights.unit-matching"), "weights.unit-matching 0.998 no conclusion: no controls");
+    assert_eq!(line(&without, "  no conclusion"), "no conclusion: no controls were given, but three are needed");
+    assert_eq!(line(&samples::stranger(), "weights.unit-matching"), "weights.unit-matching 0.006 controls .006–.007 within the controls");
+}
+
+#[test]
+fn the_page_draws_the_disguise_undone_and_the_margin() {
+    let page = html::render(&samples::disguised()).unwrap();
+    for phrase in [
+        "The disguise undone</h3>",
+        ">before: as the files have them<",
+        ">after: in the order found<",
+        "0.010 to 0.020 before, 0.988 to 0.998 after.",
+        "The margin against every control</h3>",
+        "synthetic copies (not models)",
+        "control: smol-360m<",
+        "What remains when the disguise is undone</h3>",
+        "Relative difference</caption>",
+        ">stands out</span> Beyond every control",
+        "Synthetic controls: copies, not models</h4>",
+        "They cannot exclude</dt>",
+        "<dt>self-test</dt>",
+        "<dt>synthetic control</dt>",
+        "<dt>unit matching</dt>",
+        "permuted</em>: the same hidden units or heads in another order",
+    ] {
+        assert!(page.contains(phrase), "no `{phrase}`");
+    }
+    let plain = html::render(&samples::derived()).unwrap();
+    for phrase in ["The disguise undone", "The margin against every control", "What remains when", "Synthetic controls:", "stands out"] {
+        assert!(!plain.contains(phrase), "`{phrase}` where nothing was measured");
+    }
+}
+
+#[test]
+fn without_controls_the_page_concludes_nothing_from_similarity() {
+    let page = html::render(&samples::disguised_without_controls()).unwrap();
+    for phrase in [
+        ">no conclusion: no controls<",
+        "controls: none were given<",
+        "No conclusion: no controls were given, so this report does not know what independent models reach.",
+        ">no conclusion: no controls</span> Nothing is concluded from this number.",
+        "No controls were given, but three are needed.",
+        "synthetic copies (not models)",
+    ] {
+        assert!(page.contains(phrase), "no `{phrase}`");
+    }
+    for phrase in ["stands out", "within the controls", "The same number for independent control models"] {
+        assert!(!page.contains(phrase), "`{phrase}`");
+    }
+}
+
+#[test]
+fn numbers_of_margins_that_are_not_finite_are_absent_or_refused() {
+    let refused: [fn(&mut Report); 4] = [
+        |r| r.findings[1].profile[0].value = f64::NAN,
+        |r| r.findings[1].profile[0].depth = f64::INFINITY,
+        |r| r.findings[1].synthetic_controls.as_mut().unwrap().statistics[0] = f64::NAN,
+        |r| r.pictures.undone.as_mut().unwrap().values_after[0][0] = f64::NAN,
+    ];
+    for (i, break_it) in refused.into_iter().enumerate() {
+        let mut report = samples::disguised();
+        break_it(&mut report);
+        let error = json::render(&report).unwrap_err().to_string();
+        assert!(error.ends_with("but must be finite"), "break {i}: {error}");
+    }
+    let mut report = samples::disguised();
+    report.findings[1].profile[0].controls[0] = Some(f64::NAN);
+    report.findings[1].profile[0].synthetic = Some(f64::INFINITY);
+    report.findings[1].margin.as_mut().unwrap().t = Some(f64::NAN);
+    report.pictures.remainder[0].relative_difference = Some(f64::NAN);
+    let json = as_value(&report);
+    assert!(json["findings"][1]["profile"][0]["controls"][0].is_null() && json["pictures"]["remainder"][0]["relativeDifference"].is_null());
+    let page = html::render(&report).unwrap();
+    let (body, _) = page.split_once("<script>").unwrap();
+    assert!(!body.contains("NaN") && !body.contains(">inf") && !body.contains("> inf"));
 }
 
 #[test]
@@ -412,6 +510,37 @@ fn text_from_files_is_never_markup() {
     assert_eq!(page.matches("<script>").count(), 1, "the page's own script, and no other");
     assert!(!page.contains("<img"));
     assert!(page.matches("&lt;script&gt;").count() >= 25, "the names are shown, as text");
+}
+
+/// The same for what margins and undone disguises bring along.
+#[test]
+fn text_of_margins_is_never_markup() {
+    let attack = "<script>alert(1)</script>\"'><img onerror=x>";
+    let mut report = samples::disguised();
+    for finding in &mut report.findings {
+        finding.method = format!("weights.{attack}");
+        finding.controls.iter_mut().take(1).for_each(|control| control.model = attack.to_owned());
+        finding.profile.iter_mut().for_each(|point| {
+            point.label = attack.to_owned();
+            point.reference = attack.to_owned();
+        });
+        finding.margin.iter_mut().for_each(|margin| margin.why = attack.to_owned());
+        finding.synthetic_controls.iter_mut().for_each(|copies| {
+            copies.stand_for = attack.to_owned();
+            copies.do_not_stand_for = attack.to_owned();
+        });
+    }
+    let undone = report.pictures.undone.as_mut().unwrap();
+    undone.suspect = attack.to_owned();
+    undone.reference = attack.to_owned();
+    report.pictures.remainder.iter_mut().for_each(|entry| {
+        entry.block = attack.to_owned();
+        entry.role = attack.to_owned();
+    });
+    let page = html::render(&report).unwrap();
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own script, and no other");
+    assert!(!page.contains("<img"));
+    assert!(page.matches("&lt;script&gt;").count() >= 40, "the names are shown, as text");
 }
 
 /// Words that a report never says of a model or of its makers.

@@ -9,6 +9,7 @@ extern crate self as sources;
 
 pub mod archive;
 pub mod bytes;
+pub mod canonical;
 pub mod claims;
 pub mod constants;
 pub mod ctranslate2;

@@ -4,6 +4,7 @@ use crate::model::{read_bytes, read_json};
 use crate::tensor::MetaValue;
 use crate::{FormatError, SourceError, gguf};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -171,6 +172,16 @@ impl Vocabulary {
         ids.into_iter().filter_map(|(token, id)| Some((token, id?))).collect()
     }
 
+    /// Ids `(self, other)` of the tokens that decode to the same bytes on both sides, each by exactly one id; in the order of the SHA-256 of
+    /// the bytes, which no side can choose.
+    pub fn common(&self, other: &Self) -> Vec<(usize, usize)> {
+        let theirs = other.ids();
+        let mut common: Vec<([u8; 32], usize, usize)> =
+            self.ids().into_iter().filter_map(|(token, id)| Some((Sha256::digest(token).into(), id, *theirs.get(token)?))).collect();
+        common.sort_unstable();
+        common.into_iter().map(|(_, mine, theirs)| (mine, theirs)).collect()
+    }
+
     /// Number of used ids.
     pub fn used(&self) -> usize {
         self.tokens.iter().flatten().count()
@@ -248,6 +259,24 @@ mod tests {
         let one = Vocabulary::from_tokenizer_json(&json).unwrap();
         assert_eq!((pair.tokens, pair.merges), (one.tokens, one.merges));
         assert!(Vocabulary::from_vocab_json(&serde_json::json!(["a"]), "").is_err());
+    }
+
+    /// Order by `printf ' a' | sha256sum` (coreutils 9.1) and so on: ` a` 7de5…, `ing` 91af…, ` the` fe06….
+    #[test]
+    fn common_tokens_are_found_by_their_bytes_across_schemes() {
+        let vocabulary = |tokens: &[&str], scheme| Vocabulary {
+            tokens: tokens.iter().map(|t| Some(decode(t, scheme))).collect(),
+            ..Vocabulary::default()
+        };
+        let bytes = vocabulary(&["Ġthe", "ing", "Ġa", "x"], Scheme::ByteLevel);
+        let words = vocabulary(&["[PAD]", "a", "##ing", "the", "##ing2"], Scheme::WordPiece);
+        let sentence = vocabulary(&["▁a", "▁the", "ing", "▁a"], Scheme::SentencePiece);
+        let common = bytes.common(&words);
+        let swapped: Vec<_> = words.common(&bytes).into_iter().map(|(a, b)| (b, a)).collect();
+        assert_eq!(common, swapped);
+        assert_eq!(common, [(2, 1), (1, 2), (0, 3)]);
+        // A string that two ids decode to tells neither of them.
+        assert_eq!(sentence.common(&bytes).len(), 2);
     }
 
     #[test]

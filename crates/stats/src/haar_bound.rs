@@ -47,6 +47,26 @@ pub fn cross_gram(reference: &[f32], suspect: &[f32], d: usize) -> Result<Vec<f6
     Ok(gram)
 }
 
+/// The orthogonal polar factor `Q = U Vᵀ` of `C = U Σ Vᵀ`, row-major `[n, n]`, and the smallest singular value over the largest.
+///
+/// Of `C = Bᵀ A` it is the turn that brings the rows of B closest to those of A, `min ‖B Q − A‖` (Schönemann, Psychometrika 31, 1966). Where
+/// `C` is singular, the turn is arbitrary in the directions that it does not see.
+///
+/// # Errors
+/// If the shape is wrong, an entry is not finite, or the decomposition does not converge.
+pub fn polar_factor(matrix: &[f64], n: usize) -> Result<(Vec<f64>, f64), InputError> {
+    InputError::check_shape("matrix", matrix.len(), n, n)?;
+    if n == 0 || matrix.iter().any(|entry| !entry.is_finite()) {
+        return Err(InputError::new("matrix", "no entries, or one that is not finite", "finite entries"));
+    }
+    let decomposition = MatRef::from_row_major_slice(matrix, n, n)
+        .svd()
+        .map_err(|error| InputError::new("singular values", format!("{error:?}"), "convergence"))?;
+    let values = decomposition.S().column_vector();
+    let polar: Mat<f64> = decomposition.U() * decomposition.V().transpose();
+    Ok(((0..n * n).map(|at| polar[(at / n, at % n)]).collect(), if values[0] > 0.0 { values[n - 1] / values[0] } else { 0.0 }))
+}
+
 /// Rows widened to f64 at a time.
 const ROWS_PER_TILE: usize = 1024;
 
@@ -67,15 +87,11 @@ pub fn haar_bound(cross_gram: &[f64], n: usize) -> Result<HaarBound, InputError>
     if n == 0 || cross_gram.iter().any(|entry| !entry.is_finite()) {
         return Err(InputError::new("cross-Gram matrix", "no entries, or one that is not finite", "finite entries"));
     }
-    let decomposition = MatRef::from_row_major_slice(cross_gram, n, n)
-        .svd()
-        .map_err(|error| InputError::new("singular values", format!("{error:?}"), "convergence"))?;
-    let values = decomposition.S().column_vector();
-    if values[n - 1] <= 1e-13 * values[0] {
+    let (polar, conditioning) = polar_factor(cross_gram, n)?;
+    if conditioning <= 1e-13 {
         return Err(InputError::new("cross-Gram matrix", format!("rank below {n}"), "full rank"));
     }
-    let polar: Mat<f64> = decomposition.U() * decomposition.V().transpose();
-    let magnitudes: Vec<f64> = (0..n * n).map(|at| polar[(at / n, at % n)].abs()).collect();
+    let magnitudes: Vec<f64> = polar.iter().map(|entry| entry.abs()).collect();
     let assignment = maximum_weight_assignment(&magnitudes, n, n)?;
     let trace = assignment.total;
     let ln_p = -0.5 * trace * trace + ln_factorial(n as u64) + n as f64 * LN_2;

@@ -189,9 +189,62 @@ impl SketchedSpectrum {
     }
 }
 
+/// The mean of `cos²` of the principal angles between the column spaces of two matrices `[n, width]` with the same rows.
+///
+/// `‖Q_aᵀ Q_b‖² / min(a, b)` with orthonormal bases of the two (Björck and Golub, Math. Comp. 27, 1973). 1 where the smaller space lies in the
+/// larger; `max(a, b)/n` in the mean for random spaces. Columns that depend on others up to rounding leave the space.
+///
+/// # Errors
+/// If a shape is wrong, there are fewer rows than columns, or an entry is not finite.
+pub fn mean_squared_cosine((a, a_width): (&[f32], usize), (b, b_width): (&[f32], usize)) -> Result<f64, InputError> {
+    let n = a.len() / a_width.max(1);
+    InputError::check_shape("first matrix", a.len(), n, a_width)?;
+    InputError::check_shape("second matrix", b.len(), n, b_width)?;
+    if n < a_width.max(b_width) || a_width == 0 || b_width == 0 {
+        return Err(InputError::new("rows", n, format!("at least as many as columns, {a_width} and {b_width}")));
+    }
+    if a.iter().chain(b).any(|v| !v.is_finite()) {
+        return Err(InputError::new("matrix", "an entry that is not finite", "finite entries"));
+    }
+    let basis = |values: &[f32], width: usize| {
+        let wide: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
+        let decomposition = MatRef::from_row_major_slice(&wide, n, width).col_piv_qr();
+        let r = decomposition.thin_R();
+        let largest = r[(0, 0)].abs();
+        let rank = (0..width).take_while(|&i| r[(i, i)].abs() > 1e-6 * largest).count();
+        (decomposition.compute_thin_Q(), rank)
+    };
+    let ((q_a, rank_a), (q_b, rank_b)) = (basis(a, a_width), basis(b, b_width));
+    if rank_a == 0 || rank_b == 0 {
+        return Err(InputError::new("matrix", "all zeros", "a column that is not zero"));
+    }
+    let product: Mat<f64> = q_a.get(.., ..rank_a).transpose() * q_b.get(.., ..rank_b);
+    Ok(product.squared_norm_l2() / rank_a.min(rank_b) as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn angles_are_those_of_the_spaces_and_not_of_the_bases() {
+        let mut rng = generator(3, "angles");
+        let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| crate::sampling::below(&mut rng, 2001) as f32 / 1000.0 - 1.0).collect() };
+        let (n, d) = (200, 10);
+        let a = draw(n * d);
+        let map = draw(d * d);
+        let mapped: Vec<f32> =
+            a.chunks(d).flat_map(|row| (0..d).map(|j| (0..d).map(|i| row[i] * map[i * d + j]).sum::<f32>()).collect::<Vec<_>>()).collect();
+        assert!((mean_squared_cosine((&a, d), (&mapped, d)).unwrap() - 1.0).abs() < 1e-6);
+        let narrow: Vec<f32> = a.chunks(d).flat_map(|row| row[..4].to_vec()).collect();
+        assert!((mean_squared_cosine((&a, d), (&narrow, 4)).unwrap() - 1.0).abs() < 1e-6);
+        // Random spaces: d/n in the mean, here 0.05 with a standard deviation of about 0.01.
+        let b = draw(n * d);
+        let chance = mean_squared_cosine((&a, d), (&b, d)).unwrap();
+        assert!((chance - 0.05).abs() < 0.03, "{chance}");
+        assert_eq!(chance, mean_squared_cosine((&a, d), (&b, d)).unwrap());
+        assert!(mean_squared_cosine((&a, d), (&b[..100], 5)).is_err());
+    }
     use crate::sampling::below;
     use rand_chacha::ChaCha8Rng;
 

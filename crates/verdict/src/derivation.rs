@@ -1,9 +1,11 @@
 //! The derivation question: H0 independent random initialisation, H1 shared trained weights or a shared trained ancestor.
 
+use crate::margin::{Control, Margin, MarginOutcome};
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Correspondence, NullBasis, Outcome, Side};
+use evidence::{Card, Case, Correspondence, NullBasis, Outcome, Side};
 use stats::{NullDistribution, PValue};
+use std::collections::BTreeMap;
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
 const LOG10_ALPHA: f64 = -6.0;
@@ -43,6 +45,8 @@ pub struct Verdict {
     pub relation: Vec<&'static str>,
     /// `None` where no exact test applied.
     pub strongest: Option<StrongestP>,
+    /// Every similarity beside its controls, by method.
+    pub margins: BTreeMap<&'static str, Margin>,
     /// One sentence.
     pub statement: String,
     /// For an inconclusive answer: what would allow one.
@@ -53,20 +57,25 @@ pub struct Verdict {
 
 /// Concludes on derivation from the outcomes of all methods that speak to it.
 pub fn derivation(
-    reference: &Side<'_>,
-    suspect: &Side<'_>,
-    correspondence: &Correspondence,
+    case: &Case<'_>,
     outcomes: &[(&'static Card, Outcome)],
+    controls: &BTreeMap<&'static str, Vec<Control>>,
     wording: &Wording,
 ) -> Result<Verdict, WordingError> {
-    let scope = Scope::of(suspect, correspondence);
+    let (reference, suspect, correspondence) = (case.reference, case.suspect, case.correspondence);
+    let by_weight = case.shared_elements();
+    let scope = Scope::of(suspect, &by_weight);
+    let margins = margins(outcomes, controls, wording)?;
+    let standing_out = CONCLUDING.iter().find_map(|id| margins.get(id).filter(|m| m.outcome == MarginOutcome::StandsOut).map(|m| (*id, m)));
+    let matched = CONCLUDING.iter().find_map(|id| margins.get(id).filter(|m| m.n_matched_blocks > 0).map(|m| (*id, m)));
+    let within = margins.get(CONCLUDING[0]).is_some_and(|m| m.outcome == MarginOutcome::Within);
     let strongest = strongest(outcomes);
     let tests = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Observed(o) if o.p_value.is_some())).count();
     // Several tests looked at the same weights; the smallest p-value is held against a level shared among them.
     let level = LOG10_ALPHA - (tests.max(1) as f64).log10();
     let beyond_chance = strongest.as_ref().is_some_and(|s| s.p_value.log10() <= level);
     let identical: u64 = correspondence.pairs.iter().filter(|p| p.is_identical()).map(|p| p.elements()).sum();
-    let shared: u64 = correspondence.shared_elements();
+    let shared: u64 = by_weight.iter().sum();
     let matrices = |side: &Side<'_>| side.weights.iter().filter(|w| w.cols > 1 && w.rows > 1).count();
     let comparable_units: usize = correspondence.pairs.iter().filter(|p| p.suspect_weight.cols > 1).map(|p| p.suspect_weight.rows).sum();
     let percent = |part: u64, whole: u64| share(part as f64 / whole.max(1) as f64);
@@ -77,11 +86,12 @@ pub fn derivation(
         Ok((Conclusion::Inconclusive, fill(&wording.derivation.inconclusive, &[("why", &why)])?, Some(helps.to_owned())))
     };
     let chance = chance(strongest.as_ref(), beyond_chance, wording)?;
+    let mut by_controls = false;
     let (conclusion, statement, would_help) = if matrices(suspect) == 0 || matrices(reference) == 0 {
         let side = if matrices(suspect) == 0 { "the suspect" } else { "the reference" };
         inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
     } else if shared > 0 && (beyond_chance || identical >= MIN_IDENTICAL_ELEMENTS) {
-        let all_identical = identical == shared;
+        let all_identical = identical == shared && identical > 0;
         let sentence =
             if all_identical { &wording.derivation.supports_derivation_identical } else { &wording.derivation.supports_derivation };
         // An identity is a fact whatever the power of the tests beside it.
@@ -89,6 +99,23 @@ pub fn derivation(
         let statement =
             fill(sentence, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words()), ("chance", &chance)])?;
         (Conclusion::SupportsDerivation, statement, None)
+    } else if let Some((id, margin)) = standing_out.filter(|_| shared > 0) {
+        let values = [
+            ("shared", share(scope.shared_fraction)),
+            ("roles", scope.roles_in_words()),
+            ("agreement", share(statistic(outcomes, id))),
+            ("highest", share(margin.highest_control.unwrap_or(0.0))),
+            ("n", controls.get(id).map_or(0, |list| list.iter().filter(|c| c.profile.is_some()).count()).to_string()),
+        ];
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        by_controls = true;
+        (Conclusion::SupportsDerivation, fill(&wording.derivation.supports_derivation_undone, &values)?, None)
+    } else if let Some((id, margin)) = matched {
+        let agreement = share(statistic(outcomes, id));
+        inconclusive(
+            fill(&words.matched_without_controls, &[("agreement", &agreement), ("why", &margin.why)])?,
+            &helps.matched_without_controls,
+        )?
     } else if beyond_chance {
         let p = strongest.as_ref().map(|s| probability(&s.p_value)).unwrap_or_default();
         inconclusive(fill(&words.beyond_chance_but_small, &[("p", &p)])?, &helps.beyond_chance_but_small)?
@@ -103,7 +130,13 @@ pub fn derivation(
     } else {
         let compared: u64 = correspondence.pairs.iter().map(|p| p.elements()).sum();
         let coverage = format!("{} of its trained parameters could be compared", percent(compared, suspect.trained_elements()));
-        let statement = fill(&wording.derivation.supports_independence, &[("coverage", &coverage), ("chance", &chance)])?;
+        let n = controls.get(CONCLUDING[0]).map_or(0, |list| list.iter().filter(|c| c.profile.is_some()).count()).to_string();
+        let statement = if within {
+            let values = [("coverage", coverage.as_str()), ("chance", &chance), ("n", &n)];
+            fill(&wording.derivation.supports_independence_controlled, &values)?
+        } else {
+            fill(&wording.derivation.supports_independence, &[("coverage", &coverage), ("chance", &chance)])?
+        };
         (Conclusion::SupportsIndependence, statement, None)
     };
 
@@ -114,10 +147,49 @@ pub fn derivation(
                 relation.extend(observation.relations.iter().map(|r| r.name));
             }
         }
-        relation.dedup();
+        let mut seen = std::collections::BTreeSet::new();
+        relation.retain(|name| seen.insert(*name));
     }
-    let limits = limits(suspect, correspondence, conclusion, strongest.is_some(), wording)?;
-    Ok(Verdict { conclusion, scope, relation, strongest, statement, would_help, limits })
+    // An exact test that a disguise blinds has nothing to say beside a conclusion that rests on controls.
+    let strongest = strongest.filter(|_| !by_controls);
+    let rest = Rest { exact: strongest.is_some(), by_controls, within };
+    let limits = limits(suspect, correspondence, conclusion, rest, wording)?;
+    Ok(Verdict { conclusion, scope, relation, strongest, margins, statement, would_help, limits })
+}
+
+/// Similarity methods that may conclude beside controls. Tables of tokens may be a public embedding; they only describe.
+const CONCLUDING: [&str; 2] = ["weights.unit-matching", "weights.head-matching"];
+
+/// What a conclusion rests on.
+#[derive(Clone, Copy)]
+struct Rest {
+    exact: bool,
+    by_controls: bool,
+    /// Whether controls show that nothing is hidden either.
+    within: bool,
+}
+
+/// Every similarity beside its controls.
+fn margins(
+    outcomes: &[(&'static Card, Outcome)],
+    controls: &BTreeMap<&'static str, Vec<Control>>,
+    wording: &Wording,
+) -> Result<BTreeMap<&'static str, Margin>, WordingError> {
+    let mut margins = BTreeMap::new();
+    for (card, outcome) in outcomes.iter().filter(|(card, _)| card.null_basis == NullBasis::Controls) {
+        let Outcome::Observed(observation) = outcome else { continue };
+        let Some(profile) = &observation.profile else { continue };
+        margins.insert(card.id, Margin::judge(profile, controls.get(card.id).map_or(&[], Vec::as_slice), wording)?);
+    }
+    Ok(margins)
+}
+
+fn statistic(outcomes: &[(&'static Card, Outcome)], id: &str) -> f64 {
+    let observed = outcomes.iter().find_map(|(card, outcome)| match outcome {
+        Outcome::Observed(observation) if card.id == id => Some(observation.statistic),
+        _ => None,
+    });
+    observed.unwrap_or(0.0)
 }
 
 /// The smallest p-value that holds without an approximation. One that rests on the symmetry of training alone stands before one that
@@ -188,17 +260,21 @@ fn limits(
     suspect: &Side<'_>,
     correspondence: &Correspondence,
     conclusion: Conclusion,
-    tested: bool,
+    rest: Rest,
     wording: &Wording,
 ) -> Result<Vec<String>, WordingError> {
     let words = &wording.limits;
     let mut limits = Vec::new();
     match conclusion {
         Conclusion::SupportsDerivation => limits.extend([words.direction.clone(), words.shared_initialisation.clone()]),
+        Conclusion::SupportsIndependence if rest.within => {}
         Conclusion::SupportsIndependence => limits.push(words.disguise.clone()),
         Conclusion::Inconclusive => limits.extend([words.shared_initialisation.clone(), words.disguise.clone()]),
     }
-    if tested {
+    if rest.by_controls || rest.within {
+        limits.push(words.controls.clone());
+    }
+    if rest.exact {
         limits.push(words.p_value.clone());
     }
     limits.extend([words.distillation.clone(), words.persons.clone()]);

@@ -3,9 +3,11 @@
 //! Only this crate concludes. It concludes from exact evidence and from sizes, never from metadata, and never sums log likelihood ratios.
 
 mod derivation;
+mod margin;
 mod scope;
 mod wording;
 
 pub use derivation::{Conclusion, StrongestP, Verdict, derivation};
-pub use scope::{LayerScope, Scope};
+pub use margin::{Control, MIN_CONTROLS, Margin, MarginOutcome};
+pub use scope::{LayerScope, Scope, role_name};
 pub use wording::{Wording, WordingError};

@@ -1,7 +1,7 @@
 //! What is shared: which fraction of the suspect's trained parameters, by role and by block.
 
-use evidence::{Correspondence, Side};
-use sources::Weight;
+use evidence::Side;
+use sources::{Role, Weight};
 use std::collections::BTreeMap;
 
 /// Fractions of the suspect's trained parameters that correspond to the reference's.
@@ -47,16 +47,12 @@ impl RoleScope {
 }
 
 impl Scope {
-    /// Counts the shared pairs of a case.
-    pub(crate) fn of(suspect: &Side<'_>, correspondence: &Correspondence) -> Self {
-        let mut shared = vec![0u64; suspect.weights.len()];
-        for pair in correspondence.pairs.iter().filter(|pair| pair.is_shared()) {
-            shared[pair.suspect] = pair.elements();
-        }
+    /// Counts the elements of each weight of the suspect that are shared.
+    pub(crate) fn of(suspect: &Side<'_>, shared: &[u64]) -> Self {
         let mut roles: BTreeMap<String, RoleScope> = BTreeMap::new();
         let mut layers: BTreeMap<(sources::Stack, usize), (u64, u64)> = BTreeMap::new();
-        for (weight, &shared) in suspect.weights.iter().zip(&shared) {
-            let role = roles.entry(role_name(weight)).or_default();
+        for (weight, &shared) in suspect.weights.iter().zip(shared) {
+            let role = roles.entry(role_of(weight)).or_default();
             role.elements += weight.elements() as u64;
             role.shared += shared;
             if let Some((stack, layer)) = weight.slot.and_then(|slot| Some((slot.stack, slot.layer?))) {
@@ -158,11 +154,14 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// `attn_q` → `attnQ`.
-fn role_name(weight: &Weight) -> String {
-    let Some(slot) = weight.slot else { return "other".into() };
+fn role_of(weight: &Weight) -> String {
+    weight.slot.map_or_else(|| "other".into(), |slot| role_name(slot.role))
+}
+
+/// As the JSON report spells a role: `attn_q` → `attnQ`.
+pub fn role_name(role: Role) -> String {
     let mut name = String::new();
-    for (i, word) in slot.role.name().split('_').enumerate() {
+    for (i, word) in role.name().split('_').enumerate() {
         let mut letters = word.chars();
         match letters.next() {
             Some(first) if i > 0 => name.extend(first.to_uppercase()),

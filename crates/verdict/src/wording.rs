@@ -13,6 +13,7 @@ pub struct Wording {
     pub version: u32,
     pub(crate) derivation: DerivationWording,
     pub(crate) chance: ChanceWording,
+    pub(crate) margin: MarginWording,
     pub(crate) inconclusive: InconclusiveWording,
     pub(crate) would_help: InconclusiveWording,
     pub(crate) limits: LimitsWording,
@@ -23,7 +24,9 @@ pub struct Wording {
 pub(crate) struct DerivationWording {
     pub(crate) supports_derivation: String,
     pub(crate) supports_derivation_identical: String,
+    pub(crate) supports_derivation_undone: String,
     pub(crate) supports_independence: String,
+    pub(crate) supports_independence_controlled: String,
     pub(crate) supports_independence_shapes: String,
     pub(crate) inconclusive: String,
 }
@@ -48,6 +51,19 @@ pub(crate) struct InconclusiveWording {
     pub(crate) beyond_chance_but_small: String,
     pub(crate) alike_but_untested: String,
     pub(crate) suggestive: String,
+    pub(crate) matched_without_controls: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct MarginWording {
+    pub(crate) no_controls: String,
+    pub(crate) few_controls: String,
+    pub(crate) control_is_matched: String,
+    pub(crate) self_test_failed: String,
+    pub(crate) no_blocks: String,
+    pub(crate) stands_out: String,
+    pub(crate) within: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -56,6 +72,7 @@ pub(crate) struct LimitsWording {
     pub(crate) direction: String,
     pub(crate) shared_initialisation: String,
     pub(crate) disguise: String,
+    pub(crate) controls: String,
     pub(crate) p_value: String,
     pub(crate) persons: String,
     pub(crate) distillation: String,
@@ -122,8 +139,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 2", "version = 2\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 3", "version = 3\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 2);
+        assert_eq!(Wording::shipped().unwrap().version, 3);
     }
 }

@@ -62,10 +62,15 @@ pub(super) fn forget_pages(pair: &CheckpointPair) -> bool {
 
 /// A Python that has numpy.
 pub(super) fn python(cache: &Path) -> Option<PathBuf> {
-    let has_numpy = |python: &PathBuf| {
-        Command::new(python).args(["-c", "import numpy"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    python_with(cache, "numpy")
+}
+
+/// A Python that can import `module`: that of the cache's virtual environment, or the system's.
+pub(super) fn python_with(cache: &Path, module: &str) -> Option<PathBuf> {
+    let has_module = |python: &PathBuf| {
+        Command::new(python).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     };
-    [cache.join("venv/bin/python3"), PathBuf::from("python3")].into_iter().find(has_numpy)
+    [cache.join("venv/bin/python3"), PathBuf::from("python3")].into_iter().find(has_module)
 }
 
 /// The plain numpy pass: its time without the start of Python, and its cosine.

@@ -5,8 +5,12 @@ pub(crate) mod tokenizer {
 }
 pub(crate) mod weights {
     pub(crate) mod edits;
+    pub(crate) mod embedding_gram;
     pub(crate) mod haar_bound;
+    pub(crate) mod head_matching;
+    pub(crate) mod image_angles;
     pub(crate) mod matrix_match;
     pub(crate) mod tensor_identity;
     pub(crate) mod unit_alignment;
+    pub(crate) mod unit_matching;
 }

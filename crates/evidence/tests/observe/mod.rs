@@ -1,6 +1,6 @@
 //! Runs every method of the registry on two checkpoints.
 
-use evidence::{Case, Correspondence, METHODS, Observation, Outcome, Side};
+use evidence::{Advance, Correspondence, METHODS, Observation, Outcome, Prepared, Side};
 use sources::Model;
 use std::path::Path;
 use testmodels::{Dtype, Network, save};
@@ -51,10 +51,11 @@ impl Observed {
 pub(crate) fn observe_files(reference: &Path, suspect: &Path, seed: u64) -> Observed {
     let (reference, suspect) = (Model::open(reference).unwrap(), Model::open(suspect).unwrap());
     let (reference, suspect) = (Side::new(&reference).unwrap(), Side::new(&suspect).unwrap());
-    let correspondence = Correspondence::find(&reference, &suspect, seed, &|_| {}).unwrap();
-    let case = Case { reference: &reference, suspect: &suspect, correspondence: &correspondence, seed };
+    let quiet = Advance { elements: &|_| {}, blocks: &|_| {} };
+    let prepared = Prepared::find(&reference, &suspect, &[], METHODS, seed, &quiet).unwrap();
+    let case = prepared.case();
     let outcomes = METHODS.iter().map(|method| (method.card().id, method.observe(&case).unwrap())).collect();
-    Observed { correspondence, outcomes }
+    Observed { outcomes, correspondence: prepared.correspondence }
 }
 
 /// All methods on two networks, stored as f32.

@@ -6,12 +6,13 @@ use crate::commands::explain::find_method;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::{Error, assemble::ControlOutcomes};
-use evidence::{Case, Correspondence, METHODS, Method, Outcome, Side};
+use evidence::{Advance, Card, METHODS, Method, Outcome, Prepared, Side};
 use rayon::prelude::*;
 use sources::{FormatError, Model, SourceError, digest, hub};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use verdict::{Conclusion, Wording};
+use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
     for id in &args.method {
@@ -40,30 +41,34 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let reference = open(&args.reference)?;
     let suspect = open(&args.suspect)?;
     let controls: Vec<Model> = args.control.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+    let parents: Vec<Model> = args.parent.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
 
     let reference_custody = custody(&reference, "digests of the reference", progress)?;
     let suspect_custody = custody(&suspect, "digests of the suspect", progress)?;
 
     let reference_side = side(&reference)?;
     let suspect_side = side(&suspect)?;
-    let (correspondence, outcomes) = examine(&reference_side, &suspect_side, "suspect", &methods, args.seed, progress)?;
+    let parents: Vec<Side<'_>> = parents.iter().map(side).collect::<Result<_, _>>()?;
+    let parents: Vec<&Side<'_>> = parents.iter().collect();
+    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?;
+    let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
     for control in &controls {
         let control_side = side(control)?;
-        let (_, outcomes) = examine(&reference_side, &control_side, "control", &methods, args.seed, progress)?;
+        let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?;
+        let outcomes = observe(&prepared, "control", &methods, progress)?;
         beside.push(ControlOutcomes { model: control, custody: custody(control, "digests of a control", progress)?, outcomes });
     }
 
     let cards: Vec<_> = methods.iter().map(|method| method.card()).zip(outcomes).collect();
-    let verdict = verdict::derivation(&reference_side, &suspect_side, &correspondence, &cards, &wording)?;
+    let case = prepared.case();
+    let verdict = verdict::derivation(&case, &cards, &by_method(&cards, &beside), &wording)?;
     let conclusion = verdict.conclusion;
     let report = assemble::report(&Examined {
         args,
-        reference: &reference_side,
+        case: &case,
         reference_custody: &reference_custody,
-        suspect: &suspect_side,
         suspect_custody: &suspect_custody,
-        correspondence: &correspondence,
         outcomes: &cards,
         controls: &beside,
         verdict: &verdict,
@@ -95,22 +100,26 @@ fn side(model: &Model) -> Result<Side<'_>, Error> {
     Ok(Side::new(model)?)
 }
 
-fn examine(
-    reference: &Side<'_>,
-    suspect: &Side<'_>,
+fn prepare<'a>(
+    (reference, suspect, parents): (&'a Side<'a>, &'a Side<'a>, &[&Side<'_>]),
     what: &str,
     methods: &[&'static dyn Method],
     seed: u64,
     progress: &Progress,
-) -> Result<(Correspondence, Vec<Outcome>), Error> {
-    let correspondence = {
-        let phase = progress.bytes(&format!("comparing tensors, {what}"), suspect.trained_elements() * 4);
-        Correspondence::find(reference, suspect, seed, &|elements| phase.advance(elements * 4))?
-    };
+) -> Result<Prepared<'a>, Error> {
+    let elements = progress.bytes(&format!("comparing tensors, {what}"), suspect.trained_elements() * 4);
+    let blocks = suspect.model.binding.as_ref().map_or(0, |b| b.layers.iter().map(|&(_, n)| n as u64).sum());
+    // Every block is looked at once, and once in full.
+    let units = progress.steps(&format!("matching units, {what}"), 2 * blocks);
+    let advance = Advance { elements: &|n| elements.advance(n * 4), blocks: &|n| units.advance(n) };
+    Ok(Prepared::find(reference, suspect, parents, methods, seed, &advance)?)
+}
+
+fn observe(prepared: &Prepared<'_>, what: &str, methods: &[&'static dyn Method], progress: &Progress) -> Result<Vec<Outcome>, Error> {
     let phase = progress.steps(&format!("methods, {what}"), methods.len() as u64);
-    let case = Case { reference, suspect, correspondence: &correspondence, seed };
+    let case = prepared.case();
     // Side by side: one of them decomposes a matrix on one core, and the others need not wait for it.
-    let outcomes = methods
+    methods
         .par_iter()
         .with_max_len(1)
         .map(|method| {
@@ -118,9 +127,13 @@ fn examine(
             phase.advance(1);
             Ok(outcome)
         })
-        .collect::<Result<_, Error>>()?;
-    drop(phase);
-    Ok((correspondence, outcomes))
+        .collect()
+}
+
+/// The controls' profiles, method by method.
+fn by_method(cards: &[(&'static Card, Outcome)], controls: &[ControlOutcomes<'_>]) -> BTreeMap<&'static str, Vec<Control>> {
+    let of = |index: usize| controls.iter().map(move |control| control.beside(index)).collect();
+    cards.iter().enumerate().map(|(index, (card, _))| (card.id, of(index))).collect()
 }
 
 /// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.

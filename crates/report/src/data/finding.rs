@@ -1,7 +1,7 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
-use super::finite_or_null;
 use super::verdict::{NullKind, Question};
+use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +48,24 @@ pub struct Finding {
     pub words: Option<String>,
     /// The same statistic for independent control models.
     pub controls: Vec<Control>,
+    /// The same statistic for copies whose null holds by construction. They are no models, and never stand for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic_controls: Option<SyntheticControls>,
+    /// Block by block, with every control at the same relative depth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<ProfilePoint>,
+    /// What the controls allow to say, for methods whose null is a question of controls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Margin>,
     /// The number taken apart, down to tensor digests.
     pub parts: Vec<Explanation>,
+}
+
+impl Finding {
+    /// Whether its null is a question of controls: it compares what independent models share too.
+    pub fn needs_controls(&self) -> bool {
+        self.margin.is_some() || self.synthetic_controls.is_some() || !self.profile.is_empty()
+    }
 }
 
 /// The statistic of a finding for one control model.
@@ -64,6 +80,78 @@ pub struct Control {
     /// log10 of its p-value.
     #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
     pub log10_p: Option<f64>,
+}
+
+/// Exchangeable copies: units of the suspect re-drawn by permutation within each block and view.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyntheticControls {
+    /// The statistic of each copy.
+    #[serde(serialize_with = "finite_list")]
+    pub statistics: Vec<f64>,
+    /// log10 of the chance that a copy reaches the suspect's agreement, exact by construction.
+    #[serde(serialize_with = "finite_or_null")]
+    pub log10_p: Option<f64>,
+    /// What they exclude.
+    pub stand_for: String,
+    /// What they cannot exclude.
+    pub do_not_stand_for: String,
+}
+
+/// One block of a similarity statistic.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfilePoint {
+    /// The suspect's block: `"3"`, `"dec 3"`, `"3.5"` for expert 5.
+    pub label: String,
+    /// The reference's block that it was matched with.
+    pub reference: String,
+    /// Position of the block, from 0 (first) to 1 (last).
+    #[serde(serialize_with = "finite")]
+    pub depth: f64,
+    /// The suspect's value, a share from 0 to 1 or a correlation from -1 to 1.
+    #[serde(serialize_with = "finite")]
+    pub value: f64,
+    /// Units that could agree.
+    pub n: u64,
+    /// The value of each control at the same relative depth, in the order of the finding's `controls`.
+    #[serde(serialize_with = "finite_or_null_list")]
+    pub controls: Vec<Option<f64>>,
+    /// The largest value of a synthetic copy in this block.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<f64>,
+}
+
+/// What the controls allow to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MarginOutcome {
+    /// Beyond every control by more than the controls differ.
+    StandsOut,
+    /// No more than independent models show.
+    Within,
+    /// No conclusion: too few controls, controls that fail their self-test, or too few tokens.
+    #[default]
+    Abstains,
+}
+
+/// The suspect's distance from the controls, in what the controls differ among themselves.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Margin {
+    /// The answer.
+    pub outcome: MarginOutcome,
+    /// In words; for an abstention, why.
+    pub why: String,
+    /// Distance from the mean of the controls in units of the prediction error of one more control.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub t: Option<f64>,
+    /// log10 of the chance that one more independent model reaches it, if the controls' values are normal.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub log10_p: Option<f64>,
+    /// Largest distance of one control from the others, in the same units.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub largest_of_controls: Option<f64>,
 }
 
 /// A number with the words that say what it is and the parts that it was made of.

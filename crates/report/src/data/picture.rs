@@ -1,6 +1,6 @@
 //! Numbers behind the figures: blocks against blocks, layer by layer, tensor by tensor.
 
-use super::finite_or_null;
+use super::{finite_or_null, finite_rows};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,58 @@ pub struct Pictures {
     /// The alignment test, block by block.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
+    /// Units of one block before and after the disguise was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Undone>,
+    /// What remains between reference and suspect once the disguise is undone, by block and role.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remainder: Vec<Remainder>,
+}
+
+/// Correlations of some units of one block, as the files have them and in the order that matching found.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Undone {
+    /// The suspect's block.
+    pub suspect: String,
+    /// The reference's block.
+    pub reference: String,
+    /// Units of the reference drawn, top to bottom.
+    pub rows: Vec<u64>,
+    /// Units of the suspect with the same indices, left to right.
+    pub before: Vec<u64>,
+    /// Units of the suspect in the order that matching found.
+    pub after: Vec<u64>,
+    /// Correlation of the units' stored vectors in file order: `valuesBefore[row][column]`, -1 to 1.
+    #[serde(serialize_with = "finite_rows")]
+    pub values_before: Vec<Vec<f64>>,
+    /// Correlation of what the units do to tokens, in the order found.
+    #[serde(serialize_with = "finite_rows")]
+    pub values_after: Vec<Vec<f64>>,
+}
+
+/// One role of one block, in the reference's order and basis.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Remainder {
+    /// The suspect's block; empty for what is outside blocks.
+    pub block: String,
+    /// `mlpUp`.
+    pub role: String,
+    /// Units, heads' rows or tokens compared.
+    pub n: u64,
+    /// Correlation of the values after undoing.
+    #[serde(serialize_with = "finite_or_null")]
+    pub correlation: Option<f64>,
+    /// Norm of the difference over norm of the reference, after undoing.
+    #[serde(serialize_with = "finite_or_null")]
+    pub relative_difference: Option<f64>,
 }
 
 impl Pictures {
     /// Whether there is nothing to draw.
     pub fn is_empty(&self) -> bool {
-        self.block_matrix.is_none() && self.layers.is_empty()
+        self.block_matrix.is_none() && self.layers.is_empty() && self.undone.is_none() && self.remainder.is_empty()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Blocks of the suspect against blocks of the reference, or matrix against matrix: derivation is a diagonal, independence is an empty field.
 
+use super::field::{self, Field};
 use super::svg::{Anchor, Svg};
 use super::{Figure, NumberTable, WIDTH, label_every};
 use crate::data::{BlockMatrix, Entries, TensorMatch};
@@ -15,35 +16,9 @@ const CELL_WITH_MARK: f64 = 5.0;
 const MARKED: f64 = 0.1;
 /// Rows and columns that are drawn and listed.
 const LARGEST_SIDE: usize = 128;
-const LEGEND_STEPS: usize = 10;
-/// Shades on each side of zero; finer ones cannot be told apart.
-const SHADES: usize = 50;
 /// Letters of a name beside the field.
 const LETTERS: usize = 14;
 const LETTER: f64 = 7.3;
-
-/// Where the field lies.
-struct Field {
-    left: f64,
-    top: f64,
-    cell: f64,
-    n_rows: usize,
-    n_cols: usize,
-}
-
-impl Field {
-    fn right(&self) -> f64 {
-        self.left + self.cell * self.n_cols as f64
-    }
-
-    fn bottom(&self) -> f64 {
-        self.top + self.cell * self.n_rows as f64
-    }
-
-    fn at(&self, row: usize, col: usize) -> (f64, f64) {
-        (self.left + self.cell * col as f64, self.top + self.cell * row as f64)
-    }
-}
 
 pub(super) fn draw(matrix: &BlockMatrix, matches: &[TensorMatch]) -> Option<Figure> {
     let (n_rows, n_cols) = (matrix.rows.len().min(LARGEST_SIDE), matrix.cols.len().min(LARGEST_SIDE));
@@ -56,7 +31,7 @@ pub(super) fn draw(matrix: &BlockMatrix, matches: &[TensorMatch]) -> Option<Figu
     let left = 29.0 + LETTER * letters(&row_labels);
     let top = if upright { 30.0 + LETTER * letters(&col_labels) } else { 46.0 };
     let cell = ((WIDTH - left - 2.0) / n_cols as f64).clamp(0.5, LARGEST_CELL);
-    let field = Field { left, top, cell, n_rows, n_cols };
+    let field = Field { left, top, cell: (cell, cell), n_rows, n_cols };
     let mut svg = Svg::new();
 
     let things = if upright { "matrices" } else { "blocks" };
@@ -75,57 +50,37 @@ pub(super) fn draw(matrix: &BlockMatrix, matches: &[TensorMatch]) -> Option<Figu
     for (i, name) in row_labels.iter().take(n_rows).enumerate().step_by(every) {
         svg.text((left - 7.0, top + cell * (i as f64 + 0.5) + 4.0), Anchor::End, "tick", name);
     }
-    draw_field(&mut svg, matrix, &field);
+    draw_cells(&mut svg, matrix, &field);
     let bottom = draw_legend(&mut svg, matrix, &field);
 
     let title = if upright { "Every matrix against every matrix" } else { "Every block against every block" }.to_owned();
     let caption = caption(matrix, matches);
     let svg = svg.finish("fig-blocks", (WIDTH, bottom), &title, &caption);
-    Some(Figure { id: "fig-blocks", title, caption, svg: Some(svg), table: table(matrix, &field) })
+    Some(Figure { id: "fig-blocks", title, caption, svg: Some(svg), tables: vec![table(matrix, &field)], wide: false })
 }
 
-/// The cells, as one path a shade: a path each would make a page of a hundred blocks too heavy.
-fn draw_field(svg: &mut Svg, matrix: &BlockMatrix, field: &Field) {
-    svg.field((field.left, field.top), field.cell, (field.n_rows, field.n_cols));
-    let mut shades: Vec<Vec<(f64, f64)>> = vec![Vec::new(); 2 * SHADES + 1];
-    let mut absent = Vec::new();
-    let mut texts = Vec::new();
-    for row in 0..field.n_rows {
-        for col in 0..field.n_cols {
-            let at = field.at(row, col);
-            match value_at(matrix, row, col) {
-                Some(value) => {
-                    let shade = (value.clamp(-1.0, 1.0) * SHADES as f64).round() as i64 + SHADES as i64;
-                    if let Some(cells) = shades.get_mut(shade.unsigned_abs() as usize) {
-                        cells.push(at);
-                    }
-                    texts.push((at, value));
-                }
-                None => absent.push(at),
+fn draw_cells(svg: &mut Svg, matrix: &BlockMatrix, field: &Field) {
+    let (cell, _) = field.cell;
+    field.draw(svg, ("reference", "suspect"), |row, col| value_at(matrix, row, col));
+    if cell >= CELL_WITH_TEXT {
+        for (row, col) in field.places() {
+            if let Some(value) = value_at(matrix, row, col) {
+                let (x, y) = field.at(row, col);
+                let class = if value.abs() > 0.7 { "value on" } else { "value" };
+                svg.text((x + cell / 2.0, y + cell / 2.0 + 4.5), Anchor::Middle, class, &two_decimals(value));
             }
-        }
-    }
-    svg.cells(&absent, field.cell, "absent", 1.0);
-    for (i, cells) in shades.iter().enumerate().filter(|(i, _)| *i != SHADES) {
-        let class = if i < SHADES { "heat-negative" } else { "heat" };
-        svg.cells(cells, field.cell, class, i.abs_diff(SHADES) as f64 / SHADES as f64);
-    }
-    if field.cell >= CELL_WITH_TEXT {
-        for ((x, y), value) in texts {
-            let class = if value.abs() > 0.7 { "value on" } else { "value" };
-            svg.text((x + field.cell / 2.0, y + field.cell / 2.0 + 4.5), Anchor::Middle, class, &two_decimals(value));
         }
     }
     // Marks after all cells, so that no cell covers one.
     for col in 0..field.n_cols {
         if let Some((row, best)) = best_of_column(matrix, col)
-            && field.cell >= CELL_WITH_MARK
+            && cell >= CELL_WITH_MARK
             && best >= MARKED
             && row < field.n_rows
         {
-            let (inset, class) = if field.cell >= 16.0 { (1.5, "best") } else { (0.3, "best thin") };
+            let (inset, class) = if cell >= 16.0 { (1.5, "best") } else { (0.3, "best thin") };
             let (x, y) = field.at(row, col);
-            svg.rect(x + inset, y + inset, field.cell - 2.0 * inset, field.cell - 2.0 * inset, class);
+            svg.rect(x + inset, y + inset, cell - 2.0 * inset, cell - 2.0 * inset, class);
         }
     }
     svg.rect(field.left, field.top, field.right() - field.left, field.bottom() - field.top, "frame");
@@ -139,21 +94,11 @@ fn value_at(matrix: &BlockMatrix, row: usize, col: usize) -> Option<f64> {
 fn draw_legend(svg: &mut Svg, matrix: &BlockMatrix, field: &Field) -> f64 {
     let values = || matrix.values.iter().flatten();
     let negative = values().flatten().any(|v| *v < -0.1);
-    let steps: Vec<f64> = (0..=LEGEND_STEPS).map(|i| i as f64 / LEGEND_STEPS as f64).collect();
-    let scale: Vec<f64> = if negative { steps.iter().rev().map(|v| -v).chain(steps.iter().skip(1).copied()).collect() } else { steps };
-    let step = if negative { 7.0 } else { 12.0 };
     let left = 29.0;
     let mut top = field.bottom() + 16.0;
-    for (i, value) in scale.iter().enumerate() {
-        let class = if *value < 0.0 { "heat-negative" } else { "heat" };
-        svg.cell((left + step * i as f64, top), (step, 10.0), class, value.abs(), &numbers::plain(*value));
-    }
-    let width = step * scale.len() as f64;
-    svg.rect(left, top, width, 10.0, "frame");
-    svg.text((left, top + 25.0), Anchor::Start, "tick", if negative { "−1" } else { "0" });
-    svg.text((left + width, top + 25.0), Anchor::End, "tick", "1, the same");
+    let width = field::draw_scale(svg, (left, top), negative);
     let x = left + width + 26.0;
-    if (0..field.n_cols).any(|col| best_of_column(matrix, col).is_some_and(|(_, best)| best >= MARKED)) && field.cell >= CELL_WITH_MARK {
+    if (0..field.n_cols).any(|col| best_of_column(matrix, col).is_some_and(|(_, best)| best >= MARKED)) && field.cell.0 >= CELL_WITH_MARK {
         svg.rect(x, top - 1.0, 12.0, 12.0, "best");
         svg.text((x + 18.0, top + 9.5), Anchor::Start, "tick", "highest of its column");
         top += 20.0;
@@ -247,10 +192,10 @@ fn table(matrix: &BlockMatrix, field: &Field) -> NumberTable {
     head.extend(matrix.cols.iter().take(field.n_cols).cloned());
     let rows = (0..field.n_rows).map(|i| {
         let mut row = vec![matrix.rows.get(i).cloned().unwrap_or_default()];
-        row.extend((0..field.n_cols).map(|j| value_at(matrix, i, j).map_or_else(|| "–".to_owned(), three_decimals)));
+        row.extend((0..field.n_cols).map(|j| value_at(matrix, i, j).map_or_else(|| "–".to_owned(), numbers::three_decimals)));
         row
     });
-    NumberTable { head, rows: rows.collect() }
+    NumberTable { head, rows: rows.collect(), ..NumberTable::default() }
 }
 
 fn two_decimals(value: f64) -> String {
@@ -259,19 +204,13 @@ fn two_decimals(value: f64) -> String {
     signed(value, format!("{shown:.2}"))
 }
 
-/// Short, because a table has thousands of them; never rounded up to 1.
-fn three_decimals(value: f64) -> String {
-    let text = format!("{:.3}", value.abs());
-    if text == "1.000" && value.abs() < 1.0 { numbers::plain(value) } else { signed(value, text) }
-}
-
 fn signed(value: f64, text: String) -> String {
     if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("−{text}") } else { text }
 }
 
 /// Names that fit beside the field. Names that a cut would make alike lose what they have in common instead.
 fn short_labels(names: &[String]) -> Vec<String> {
-    let cut: Vec<String> = names.iter().map(|name| shorten(name)).collect();
+    let cut: Vec<String> = names.iter().map(|name| super::shorten(name, LETTERS)).collect();
     let others = |name: &String, label: &String| -> Vec<&String> {
         names.iter().zip(&cut).filter(|(other, same)| *same == label && *other != name).map(|(other, _)| other).collect()
     };
@@ -302,17 +241,7 @@ fn distinct_part(name: &str, others: &[&String]) -> String {
     }
     let part: String = letters[start..end.max(start)].iter().collect();
     let mark = |cut: bool| if cut { "…" } else { "" };
-    shorten(&format!("{}{part}{}", mark(start > 0), mark(end < letters.len())))
-}
-
-/// Cut in the middle, where names differ least.
-fn shorten(name: &str) -> String {
-    let n = name.chars().count();
-    if n <= LETTERS {
-        return name.to_owned();
-    }
-    let head = LETTERS / 2;
-    name.chars().take(head).chain(['…']).chain(name.chars().skip(n - (LETTERS - head - 1))).collect()
+    super::shorten(&format!("{}{part}{}", mark(start > 0), mark(end < letters.len())), LETTERS)
 }
 
 #[cfg(test)]
@@ -329,7 +258,7 @@ mod tests {
     fn a_cut_is_announced() {
         let cut = draw(&square(130), &[]).unwrap();
         assert!(cut.caption.contains("the models have 130 and 130 blocks, the first 128 of each"), "{}", cut.caption);
-        assert_eq!((cut.table.rows.len(), cut.table.head.len()), (128, 129));
+        assert_eq!((cut.tables[0].rows.len(), cut.tables[0].head.len()), (128, 129));
         let whole = draw(&square(128), &[]).unwrap();
         assert!(!whole.caption.contains("Cut"));
     }

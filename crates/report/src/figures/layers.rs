@@ -58,7 +58,7 @@ pub(super) fn draw(layers: &[Layer]) -> Option<Figure> {
         let n = numbers::grouped(layers.len() as u64);
         caption
             .push_str(&format!(" Not drawn: {n} entries are more than the {MOST_ENTRIES} that the drawing holds; the table has them all."));
-        return Some(Figure { id: "fig-layers", title, caption, svg: None, table: table(layers) });
+        return Some(Figure { id: "fig-layers", title, caption, svg: None, tables: vec![table(layers)], wide: false });
     }
     let (low, high) = match measure {
         Measure::Z => z_range(&values),
@@ -78,7 +78,7 @@ pub(super) fn draw(layers: &[Layer]) -> Option<Figure> {
         top += FIELD + BELOW;
     }
     let svg = svg.finish("fig-layers", (WIDTH, top), &title, &caption);
-    Some(Figure { id: "fig-layers", title, caption, svg: Some(svg), table: table(layers) })
+    Some(Figure { id: "fig-layers", title, caption, svg: Some(svg), tables: vec![table(layers)], wide: false })
 }
 
 /// Panels side by side under one axis.
@@ -285,6 +285,7 @@ fn table(layers: &[Layer]) -> NumberTable {
                 ]
             })
             .collect(),
+        ..NumberTable::default()
     }
 }
 
@@ -312,7 +313,7 @@ mod tests {
     fn what_is_too_long_to_draw_says_so_and_keeps_its_table() {
         let layers: Vec<Layer> = (0..600).map(|i| Layer { layer: i.to_string(), z: Some(1.0), ..Layer::default() }).collect();
         let figure = draw(&layers).unwrap();
-        assert!(figure.svg.is_none() && figure.table.rows.len() == 600);
+        assert!(figure.svg.is_none() && figure.tables[0].rows.len() == 600);
         assert!(figure.caption.contains("600 entries are more than the 512"), "{}", figure.caption);
     }
 

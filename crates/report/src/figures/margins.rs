@@ -1,7 +1,7 @@
 //! Tensor by tensor: the best counterpart beside the runner-up. A wide gap is what a copy shows and strangers do not.
 
 use super::svg::{Anchor, Svg};
-use super::{Figure, NumberTable, WIDTH};
+use super::{Figure, WIDTH};
 use crate::data::TensorMatch;
 use crate::numbers;
 
@@ -62,7 +62,7 @@ pub(super) fn draw(matches: &[TensorMatch]) -> Option<Figure> {
     let title = "Best counterpart against runner-up".to_owned();
     let caption = caption(&matches, n_all - matches.len(), per_column);
     let svg = svg.finish("fig-margins", (WIDTH, HEIGHT), &title, &caption);
-    Some(Figure { id: "fig-margins", title, caption, svg: Some(svg), table: NumberTable::default() })
+    Some(Figure { id: "fig-margins", title, caption, svg: Some(svg), tables: Vec::new(), wide: false })
 }
 
 fn finite(value: Option<f64>) -> Option<f64> {

@@ -44,7 +44,7 @@ pub(super) fn draw(scope: &Scope) -> Option<Figure> {
         ));
     }
     let svg = svg.finish("fig-scope", (WIDTH, top + 2.0), &title, &caption);
-    Some(Figure { id: "fig-scope", title, caption, svg: Some(svg), table: table(scope, &roles) })
+    Some(Figure { id: "fig-scope", title, caption, svg: Some(svg), tables: vec![table(scope, &roles)], wide: false })
 }
 
 /// One cell a block, as high as the fraction that is shared.
@@ -100,5 +100,5 @@ fn table(scope: &Scope, roles: &[(&str, f64)]) -> NumberTable {
             .iter()
             .map(|layer| vec![format!("block {}", layer.layer), numbers::percent(layer.shared_fraction), numbers::grouped(layer.elements)]),
     );
-    NumberTable { head: ["part", "shared", "parameters"].map(str::to_owned).to_vec(), rows }
+    NumberTable { head: ["part", "shared", "parameters"].map(str::to_owned).to_vec(), rows, ..NumberTable::default() }
 }

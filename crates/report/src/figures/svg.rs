@@ -20,6 +20,17 @@ impl Anchor {
     }
 }
 
+/// What tells marks apart where colours cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Square,
+    Triangle,
+    Diamond,
+    TriangleDown,
+    Pentagon,
+    Bar,
+}
+
 /// A drawing in progress.
 pub(super) struct Svg {
     body: String,
@@ -47,28 +58,33 @@ impl Svg {
         ));
     }
 
-    /// Squares of one class and opacity as one path.
-    pub(super) fn cells(&mut self, corners: &[(f64, f64)], side: f64, class: &str, opacity: f64) {
+    /// Rectangles of one size, class and opacity as one path.
+    pub(super) fn cells(&mut self, corners: &[(f64, f64)], size: (f64, f64), class: &str, opacity: f64) {
         if corners.is_empty() || opacity <= 0.0 {
             return;
         }
-        let side = format!("{side:.2}");
+        let (width, height) = (format!("{:.2}", size.0), format!("{:.2}", size.1));
         let mut path = String::new();
         for (x, y) in corners {
             // Writing to a String cannot fail.
-            let _ = write!(path, "M{x:.2} {y:.2}h{side}v{side}h-{side}z");
+            let _ = write!(path, "M{x:.2} {y:.2}h{width}v{height}h-{width}z");
         }
         self.push(format_args!(r#"<path d="{path}" class="{class}" fill-opacity="{:.2}"/>"#, opacity.clamp(0.0, 1.0)));
     }
 
     /// The ground of a matrix; the page finds the cell under the pointer from its measures, and its value in the figure's table.
-    pub(super) fn field(&mut self, at: (f64, f64), cell: f64, (rows, cols): (usize, usize)) {
+    /// `words` stand before the name of the row and of the column.
+    pub(super) fn field(&mut self, at: (f64, f64), cell: (f64, f64), (rows, cols): (usize, usize), words: (&str, &str)) {
         self.push(format_args!(
-            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}" class="field" data-cell="{cell:.3}"/>"#,
+            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}" class="field" data-cell="{:.3} {:.3}" data-row="{}" data-col="{}"/>"#,
             at.0,
             at.1,
-            cell * cols as f64,
-            cell * rows as f64
+            cell.0 * cols as f64,
+            cell.1 * rows as f64,
+            cell.0,
+            cell.1,
+            escape(words.0),
+            escape(words.1)
         ));
     }
 
@@ -87,7 +103,50 @@ impl Svg {
         self.push(format_args!(r#"<polygon points="{points}" class="{class}"{}/>"#, tip_attribute(tip)));
     }
 
+    /// A line through several points.
+    pub(super) fn polyline(&mut self, points: &[(f64, f64)], class: &str) {
+        if points.len() > 1 {
+            self.push(format_args!(r#"<polyline points="{}" class="{class}"/>"#, list(points)));
+        }
+    }
+
+    /// An area with several corners.
+    pub(super) fn polygon(&mut self, points: &[(f64, f64)], class: &str) {
+        if points.len() > 2 {
+            self.push(format_args!(r#"<polygon points="{}" class="{class}"/>"#, list(points)));
+        }
+    }
+
+    pub(super) fn mark(&mut self, (x, y): (f64, f64), radius: f64, shape: Shape, class: &str) {
+        let r = radius;
+        let corners: &[(f64, f64)] = match shape {
+            Shape::Square => &[(-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)],
+            Shape::Triangle => &[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)],
+            Shape::Diamond => &[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)],
+            Shape::TriangleDown => &[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)],
+            Shape::Pentagon => &[(0.0, -1.1), (1.05, -0.34), (0.65, 0.89), (-0.65, 0.89), (-1.05, -0.34)],
+            Shape::Bar => &[(-1.1, -0.5), (1.1, -0.5), (1.1, 0.5), (-1.1, 0.5)],
+        };
+        let corners: Vec<(f64, f64)> = corners.iter().map(|(dx, dy)| (x + r * dx, y + r * dy)).collect();
+        self.polygon(&corners, class);
+    }
+
+    /// An unseen rectangle that shows `tip` under the pointer.
+    pub(super) fn tip_area(&mut self, at: (f64, f64), size: (f64, f64), tip: &str) {
+        self.push(format_args!(
+            r#"<rect x="{}" y="{}" width="{}" height="{}" class="unseen"{}/>"#,
+            n(at.0),
+            n(at.1),
+            n(size.0),
+            n(size.1),
+            tip_attribute(tip)
+        ));
+    }
+
     pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let anchor = anchor.name();
         self.push(format_args!(r#"<text x="{}" y="{}" text-anchor="{anchor}" class="{class}">{}</text>"#, n(at.0), n(at.1), escape(text)));
     }
@@ -118,6 +177,10 @@ impl Svg {
         // Writing to a String cannot fail.
         let _ = self.body.write_fmt(markup);
     }
+}
+
+fn list(points: &[(f64, f64)]) -> String {
+    points.iter().map(|(x, y)| format!("{},{}", n(*x), n(*y))).collect::<Vec<_>>().join(" ")
 }
 
 fn tip_attribute(tip: &str) -> String {

@@ -12,16 +12,19 @@
   const tip = document.getElementById("tip");
   // A cell of a matrix is found by the place of the pointer, and its value stands in the figure's table.
   const cellUnder = (event) => {
-    const figure = event.target.closest ? event.target.closest("figure") : null;
-    const field = figure && figure.querySelector("[data-cell]");
-    if (!field || !event.target.closest("svg")) return null;
+    const svg = event.target.closest ? event.target.closest("figure svg") : null;
+    const field = svg && svg.querySelector("[data-cell]");
+    if (!field) return null;
+    const figure = svg.closest("figure");
     const box = field.getBoundingClientRect();
-    const side = box.width * field.dataset.cell / field.getAttribute("width");
-    const [column, row] = [Math.floor((event.clientX - box.left) / side), Math.floor((event.clientY - box.top) / side)];
-    const table = figure.querySelector("table");
+    const scale = box.width / field.getAttribute("width");
+    const [width, height] = field.dataset.cell.split(" ").map((side) => side * scale);
+    const [column, row] = [Math.floor((event.clientX - box.left) / width), Math.floor((event.clientY - box.top) / height)];
+    const table = figure.querySelectorAll("table")[[...figure.querySelectorAll("[data-cell]")].indexOf(field)];
     const cells = table && row >= 0 && column >= 0 && table.tBodies[0].rows[row] ? table.tBodies[0].rows[row].cells : [];
     if (!cells[column + 1]) return null;
-    return `reference ${cells[0].textContent}, suspect ${table.tHead.rows[0].cells[column + 1].textContent}: ${cells[column + 1].textContent}`;
+    const name = (word, cell) => `${word} ${cell.textContent}`.trim();
+    return `${name(field.dataset.row, cells[0])}, ${name(field.dataset.col, table.tHead.rows[0].cells[column + 1])}: ${cells[column + 1].textContent}`;
   };
   const show = (event) => {
     const target = event.target.closest ? event.target.closest("[data-tip]") : null;

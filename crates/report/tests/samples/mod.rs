@@ -1,5 +1,9 @@
 //! Reports of made-up comparisons, shaped like real ones: the values are invented, deterministic and of the size that real pairs give.
 
+mod disguised;
+
+pub(crate) use disguised::{disguised, disguised_without_controls, stranger};
+
 use report::data::*;
 use std::collections::BTreeMap;
 
@@ -223,7 +227,7 @@ pub(crate) fn derived_with(n: usize) -> Report {
         },
         not_applicable("weights.haar-bound", "the two vocabularies share 312 tokens, but 512 are needed"),
     ];
-    report.pictures = Pictures { block_matrix: Some(block_matrix(n, 0.998)), layers };
+    report.pictures = Pictures { block_matrix: Some(block_matrix(n, 0.998)), layers, ..Pictures::default() };
     report.matches = matches(n, 0.998);
     report.claims = vec![
         Claim {
@@ -273,7 +277,7 @@ pub(crate) fn independent() -> Report {
         ..Verdict::default()
     }];
     report.findings = vec![alignment(0.3, (-0.41, NullKind::Permutation), &layers)];
-    report.pictures = Pictures { block_matrix: Some(block_matrix(4, 0.02)), layers };
+    report.pictures = Pictures { block_matrix: Some(block_matrix(4, 0.02)), layers, ..Pictures::default() };
     report.matches = matches(4, 0.02);
     report
 }
@@ -323,7 +327,7 @@ pub(crate) fn partial() -> Report {
         ..Verdict::default()
     }];
     report.findings = vec![alignment(0.1, (-0.3, NullKind::Bound), &layers)];
-    report.pictures = Pictures { block_matrix: Some(block_matrix(12, 0.02)), layers };
+    report.pictures = Pictures { block_matrix: Some(block_matrix(12, 0.02)), layers, ..Pictures::default() };
     report.matches = matches(12, 0.02);
     report
 }

@@ -32,6 +32,12 @@ pub fn ln_binomial_sf(k: u64, n: u64, p: f64) -> f64 {
     ln_beta_cdf(p, k as f64, (n - k) as f64 + 1.0)
 }
 
+/// `ln P(T ≥ t)` for Student's `T` with `df` degrees of freedom, by `P(|T| ≥ t) = I_{df/(df + t²)}(df/2, 1/2)`. NaN unless `df > 0`.
+pub fn ln_student_sf(t: f64, df: f64) -> f64 {
+    let ln_half_tails = ln_beta_cdf(df / (df + t * t), df / 2.0, 0.5) - std::f64::consts::LN_2;
+    if t >= 0.0 { ln_half_tails } else { ln_complement(ln_half_tails) }
+}
+
 /// `(ln I_x(a, b), ln(1 − I_x(a, b)))`: the smaller side by the continued fraction, the other as its complement.
 fn ln_tails(x: f64, a: f64, b: f64) -> (f64, f64) {
     let in_domain = (0.0..=1.0).contains(&x) && a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite();

@@ -8,7 +8,7 @@ mod gamma;
 mod gamma_tail;
 mod normal;
 
-pub use beta::{ln_beta_cdf, ln_beta_sf, ln_binomial_sf};
+pub use beta::{ln_beta_cdf, ln_beta_sf, ln_binomial_sf, ln_student_sf};
 pub use gamma::{ln_choose, ln_factorial, ln_gamma};
 pub use gamma_tail::{ln_chi2_sf, ln_gamma_sf};
 pub use normal::ln_normal_sf;
@@ -45,6 +45,19 @@ mod tests {
             ("choose", &[n, k]) => ln_choose(n as u64, k as u64),
             _ => panic!("unknown row {function} {arguments:?}"),
         }
+    }
+
+    /// Closed forms: Cauchy for one degree of freedom, `1/2 − t/(2√(2 + t²))` for two; symmetry; the normal law in the limit.
+    #[test]
+    fn the_tail_of_student_is_that_of_its_closed_forms() {
+        for t in [0.0f64, 0.3, 1.0, 5.0, 300.0] {
+            let cauchy = if t > 0.0 { (1.0 / t).atan() / std::f64::consts::PI } else { 0.5 };
+            assert!((ln_student_sf(t, 1.0) - cauchy.ln()).abs() < 1e-9, "{t}");
+            let two = 1.0 / (t * t + 2.0 + t * (t * t + 2.0).sqrt());
+            assert!((ln_student_sf(t, 2.0) - two.ln()).abs() < 1e-9, "{t}");
+            assert!((ln_student_sf(t, 7.0).exp() + ln_student_sf(-t, 7.0).exp() - 1.0).abs() < 1e-12);
+        }
+        assert!((ln_student_sf(3.0, 1e9) - ln_normal_sf(3.0)).abs() < 1e-7);
     }
 
     #[test]

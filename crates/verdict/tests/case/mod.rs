@@ -2,11 +2,12 @@
 
 #![allow(dead_code, reason = "each file of tests uses its part")]
 
-use evidence::{Case, ConstantWeight, Correspondence, METHODS, Observation, Outcome, Side};
+use evidence::{Advance, Case, ConstantWeight, Correspondence, METHODS, Observation, Outcome, Prepared, Side};
 use sources::Model;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use testmodels::{Dtype, Network, save};
-use verdict::{Conclusion, Verdict, Wording};
+use verdict::{Conclusion, Control, Verdict, Wording};
 
 /// What was observed and concluded.
 pub(crate) struct Compared {
@@ -45,14 +46,38 @@ impl Compared {
 
 /// The verdict on two files or folders.
 pub(crate) fn compare_files(reference: &Path, suspect: &Path) -> Compared {
-    let (reference, suspect) = (Model::open(reference).unwrap(), Model::open(suspect).unwrap());
+    compare_with(reference, suspect, &[], &[])
+}
+
+/// The verdict on two files or folders beside controls, with further parents that the suspect may be a mixture of.
+pub(crate) fn compare_with(reference: &Path, suspect: &Path, controls: &[PathBuf], parents: &[PathBuf]) -> Compared {
+    let open = |path: &Path| Model::open(path).unwrap();
+    let (reference, suspect) = (open(reference), open(suspect));
     let (reference, suspect) = (Side::new(&reference).unwrap(), Side::new(&suspect).unwrap());
-    let correspondence = Correspondence::find(&reference, &suspect, 0, &|_| {}).unwrap();
-    let case = Case { reference: &reference, suspect: &suspect, correspondence: &correspondence, seed: 0 };
-    let outcomes: Vec<_> = METHODS.iter().map(|method| (method.card(), method.observe(&case).unwrap())).collect();
-    let verdict = verdict::derivation(&reference, &suspect, &correspondence, &outcomes, &Wording::shipped().unwrap()).unwrap();
+    let parents: Vec<Model> = parents.iter().map(|path| open(path)).collect();
+    let parents: Vec<Side<'_>> = parents.iter().map(|model| Side::new(model).unwrap()).collect();
+    let parents: Vec<&Side<'_>> = parents.iter().collect();
+    let quiet = Advance { elements: &|_| {}, blocks: &|_| {} };
+    let observe = |case: &Case<'_>| METHODS.iter().map(|method| (method.card(), method.observe(case).unwrap())).collect::<Vec<_>>();
+    let mut beside: BTreeMap<&'static str, Vec<Control>> = BTreeMap::new();
+    for path in controls {
+        let model = open(path);
+        let control = Side::new(&model).unwrap();
+        let prepared = Prepared::find(&reference, &control, &[], METHODS, 0, &quiet).unwrap();
+        for (card, outcome) in observe(&prepared.case()) {
+            let profile = match outcome {
+                Outcome::Observed(observation) => observation.profile,
+                Outcome::NotApplicable { .. } => None,
+            };
+            beside.entry(card.id).or_default().push(Control { name: path.display().to_string(), profile });
+        }
+    }
+    let prepared = Prepared::find(&reference, &suspect, &parents, METHODS, 0, &quiet).unwrap();
+    let case = prepared.case();
+    let outcomes = observe(&case);
+    let verdict = verdict::derivation(&case, &outcomes, &beside, &Wording::shipped().unwrap()).unwrap();
     let outcomes = outcomes.into_iter().map(|(card, outcome)| (card.id, outcome)).collect();
-    Compared { verdict, constants: suspect.constants, outcomes, correspondence }
+    Compared { verdict, outcomes, correspondence: prepared.correspondence, constants: suspect.constants }
 }
 
 /// The verdict on two networks, stored as f32.

@@ -1,6 +1,6 @@
 //! `tokenizer.overlap`: how much two vocabularies share. Context, never a conclusion.
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use sources::vocabulary::Vocabulary;
 use std::collections::BTreeSet;
@@ -32,6 +32,7 @@ card! {
         null: "no null hypothesis: context for the other methods",
         null_basis: NullBasis::None,
         statistic: Quantity { symbol: "J", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        needs: Preparation::Correspondence,
         access: &[Access::Tokenizer],
         reference: "none needed",
     }

@@ -1,12 +1,13 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+use crate::restored::{RestoredRole, merge};
 use crate::side::Side;
 use half::{bf16, f16};
 use rayon::prelude::*;
-use sources::{Encoding, TensorSource, Weight, view};
+use sources::{Encoding, Role, Slot, TensorSource, Weight, view};
 use stats::spectra::SpectrumSketch;
 use stats::{InputError, sampling};
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ card! {
         null: "no null hypothesis: a description, given derivation",
         null_basis: NullBasis::None,
         statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        needs: Preparation::Matching,
         access: &[Access::Weights],
         reference: "Halko, Martinsson, Tropp 2011",
     }
@@ -81,13 +83,16 @@ impl Method for Edits {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared()).collect();
-        if shared.is_empty() {
+        let superseded = |pair: &Pair| is_superseded(case, pair);
+        let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared() && !superseded(p)).collect();
+        if shared.is_empty() && case.restored.is_none() {
             return Ok(Outcome::not_applicable(
                 "no tensor of the suspect corresponds to one of the reference, so there is nothing to describe",
             ));
         }
-        let share = case.correspondence.shared_elements() as f64 / case.suspect.trained_elements().max(1) as f64;
+        let by_weight = case.shared_elements();
+        let share = by_weight.iter().sum::<u64>() as f64 / case.suspect.trained_elements().max(1) as f64;
+        let disguise = disguise_relations(case)?;
         let changes: Vec<Change> = shared.par_iter().map(|pair| change(case, pair)).collect::<Result<_, MethodError>>()?;
         let of = |wanted: &dyn Fn(Change) -> bool| -> Vec<&Pair> {
             shared.iter().zip(&changes).filter(|(_, c)| wanted(**c)).map(|(p, _)| *p).collect()
@@ -98,7 +103,7 @@ impl Method for Edits {
         let mut relations = Vec::new();
         let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
         let unchanged = of(&|c| c == Change::None);
-        if unchanged.len() == shared.len() && share >= WHOLE {
+        if unchanged.len() == shared.len() && !shared.is_empty() && share >= WHOLE && disguise.is_empty() {
             name("identical", format!("all {} shared tensors are equal in every element", shared.len()));
         }
         let rounded = of(&|c| matches!(c, Change::Rounded(_) | Change::Grid));
@@ -184,9 +189,20 @@ impl Method for Edits {
         if let Some(words) = vocabulary_change(case, &shared) {
             name("vocabulary-changed", words);
         }
-        // New rows of a vocabulary are named as such; they do not make a part of a whole.
-        let tensors: u64 = shared.iter().map(|p| case.suspect.weights[p.suspect].elements() as u64).sum();
-        if (tensors as f64) < WHOLE * case.suspect.trained_elements() as f64 {
+        // New rows of a vocabulary are named as such; they do not make a part of a whole. Nor do vectors whose matrices were disguised.
+        let whole = |(weight, &shared): (&Weight, &u64)| if shared > 0 { weight.elements() as u64 } else { 0 };
+        let tables: u64 = case.suspect.weights.iter().zip(&by_weight).filter(|(w, _)| is_table(w)).map(whole).sum();
+        let others: u64 = case.suspect.weights.iter().zip(&by_weight).filter(|(w, _)| !is_table(w)).map(|(_, &shared)| shared).sum();
+        for relation in disguise {
+            match relations.iter_mut().find(|known| known.name == relation.name) {
+                // What the stored tensors show is told once; what only matching shows is added.
+                Some(known) if known.words != relation.words => known.words = format!("{}; {}", known.words, relation.words),
+                Some(_) => {}
+                None => relations.push(relation),
+            }
+        }
+        let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
+        if ((tables + others) as f64) < WHOLE * case.suspect.trained_elements() as f64 {
             name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
         }
 
@@ -231,6 +247,48 @@ impl Method for Edits {
         observation.relations = relations;
         Ok(Outcome::Observed(observation))
     }
+}
+
+/// Whether a pair differs by a disguise more than by what remains once that is undone.
+fn is_superseded(case: &Case<'_>, pair: &Pair) -> bool {
+    let Some(slot) = case.suspect.weights[pair.suspect].slot else { return false };
+    let stored = pair.moments.relative_difference();
+    case.restored.is_some_and(|restored| {
+        let matrix = |role| restored.roles.iter().find(|r| r.is_of(Slot { role, ..slot }));
+        match slot.role {
+            // A gain that was moved into what reads it is no change of its own.
+            Role::AttnNorm | Role::MlpNorm | Role::FinalNorm => restored.gains_were_moved() && stored.is_some_and(|d| d > 0.0),
+            role => matrix(role).is_some_and(|role| role.remainder.supersedes(stored)),
+        }
+    })
+}
+
+/// The disguise, and what remains under it where no tensor shows it as it stands.
+fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
+    let (Some(restored), Ok(matching)) = (case.restored, case.matching) else { return Ok(Vec::new()) };
+    let mut relations = restored.disguise_relations(matching);
+    let as_stored: Vec<Slot> = case
+        .correspondence
+        .pairs
+        .iter()
+        .filter(|pair| pair.is_shared() && !is_superseded(case, pair))
+        .filter_map(|pair| case.suspect.weights[pair.suspect].slot)
+        .collect();
+    let is_hidden = |role: &RestoredRole| !role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
+    relations.extend(restored.remainder_relations(matching, &is_hidden, case.seed)?);
+    if let Some((fit, singles)) = &restored.mixture {
+        let names: Vec<String> =
+            std::iter::once("the reference".to_owned()).chain(restored.parents.iter().map(|p| format!("`{p}`"))).collect();
+        if let Some(merge) = merge(fit, singles, &names) {
+            relations.retain(|relation| relation.name != "finetune");
+            relations.push(merge);
+        }
+    }
+    Ok(relations)
+}
+
+fn is_table(weight: &Weight) -> bool {
+    weight.slot.is_some_and(|slot| matches!(slot.role, Role::Embed | Role::Unembed))
 }
 
 fn is_on_grid(side: &Side<'_>, weight: &Weight) -> bool {

@@ -1,6 +1,6 @@
 //! `weights.haar-bound`: the best signed permutation between two embedding tables, bounded under Haar measure.
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::same_rows;
 use crate::side::Side;
@@ -40,6 +40,7 @@ card! {
         null: "independent initialisation with embedding directions uniform under Haar measure",
         null_basis: NullBasis::Model,
         statistic: Quantity { symbol: "tr", unit: "1", range: (0.0, 2048.0), tail: Tail::Upper },
+        needs: Preparation::Correspondence,
         access: &[Access::Weights],
         reference: "arXiv:2508.06309",
     }

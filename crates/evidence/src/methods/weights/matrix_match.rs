@@ -1,6 +1,6 @@
 //! `weights.matrix-match`: matrices paired by content, without family, names or orientation.
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use rayon::prelude::*;
@@ -41,6 +41,7 @@ card! {
         null: "the two models were initialised independently, so one axis of every matrix is in random order",
         null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean correlation", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        needs: Preparation::Correspondence,
         access: &[Access::Weights],
         reference: "own; Hoeffding 1951; Chatterjee 2007",
     }

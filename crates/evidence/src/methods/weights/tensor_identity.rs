@@ -1,6 +1,6 @@
 //! `weights.tensor-identity`: bit-identical tensors, whatever they are called and wherever they lie.
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 
 card! {
@@ -32,6 +32,7 @@ card! {
         null: "no null hypothesis: identity is a fact",
         null_basis: NullBasis::None,
         statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        needs: Preparation::Correspondence,
         access: &[Access::Weights],
         reference: "none needed",
     }

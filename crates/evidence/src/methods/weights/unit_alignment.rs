@@ -1,6 +1,7 @@
 //! `weights.unit-alignment`: do units, heads and residual coordinates line up by index?
 
-use crate::card::{Access, Card, NullBasis, Quantity, Question, Tail, card};
+use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::matching::ByIndex;
 use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};
 use rayon::prelude::*;
@@ -26,15 +27,17 @@ card! {
     /// # Null distribution
     /// Two p-values that hold at every size: the exact law of coincidences, and Chatterjee's bound `2 exp(−t²/(4μ_a + 2t))` pooled over spaces,
     /// which are independent under the null. The smaller one counts, times 4: two tests, and the path of blocks as it stands or as the values
-    /// suggest, the latter times the number of possible paths as well. The normal approximation is shown and concludes nothing.
+    /// suggest, the latter times the number of possible paths as well. The same is asked of what units and heads do to common tokens, along a
+    /// path that no index entered, times 2; the smaller of the two answers counts, times 2. The normal approximation is shown and concludes nothing.
     /// # Assumptions
     /// The spaces are those that the family file declares: hidden units; heads, not under ALiBi or a shared relative bias; residual coordinates,
     /// not where a fixed sinusoidal table is added. A space on both axes of one matrix is left out, and a matrix between the residual
     /// stream and an inner space serves the inner space alone: otherwise the two sums would be one number and not independent.
     /// # Survives
-    /// Fine-tuning, long continued pretraining, adapters, pruning, quantisation, merging, another vocabulary; dropped blocks in part.
+    /// Fine-tuning, long continued pretraining, adapters, pruning, quantisation, merging, another vocabulary; dropped blocks in part. Over
+    /// common tokens also rotation of the residual stream, folded gains and maps inside heads, as long as one order is left.
     /// # Fails when
-    /// Every space was permuted or rotated on purpose; the widths differ. It also rejects for two trainings from one shared initialisation, which is not derivation.
+    /// Every space was permuted on purpose, or rotated where no tokens are common; the widths differ. It also rejects for two trainings from one shared initialisation, which is not derivation.
     /// # Reference
     /// Hoeffding, A combinatorial central limit theorem (1951); Chatterjee, PTRF 138 (2007), Prop. 1.1; Zhu et al., arXiv:2502.12292, Thm 3 (independence of blocks).
     /// # Example
@@ -45,6 +48,7 @@ card! {
         null: "the two models were initialised independently; everything else may be shared",
         null_basis: NullBasis::Symmetry,
         statistic: Quantity { symbol: "mean cosine", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        needs: Preparation::Matching,
         access: &[Access::Weights],
         reference: "Hoeffding 1951; Chatterjee 2007, Prop. 1.1; arXiv:2502.12292",
     }
@@ -84,11 +88,42 @@ impl Method for UnitAlignment {
             .into_iter()
             .flatten()
             .collect();
-        if blocks.is_empty() {
+        let over_tokens = match case.matching {
+            Ok(matching) => matching.by_index(case.seed)?.into_iter().filter(|b| b.n_units >= MIN_UNITS).map(Block::from).collect(),
+            Err(_) => Vec::new(),
+        };
+        let as_stored = Looked::new(blocks, "as stored", 4.0, if case.correspondence.layers_changed { path_choices(case) } else { 0.0 });
+        let over_tokens = Looked::new(over_tokens, "over common tokens", 2.0, 0.0);
+        let looked: Vec<Looked> = [as_stored, over_tokens].into_iter().flatten().collect();
+        let Some(best) = looked.iter().min_by(|a, b| a.ln_p().total_cmp(&b.ln_p())) else {
             return Ok(Outcome::not_applicable("the two models have no exchangeable space of equal width in a common role"));
-        }
-        Ok(Outcome::Observed(summarise(case, &blocks)))
+        };
+        Ok(Outcome::Observed(best.summarise(&looked)))
     }
+}
+
+impl From<ByIndex> for Block {
+    fn from(found: ByIndex) -> Self {
+        let what = if found.is_heads { "heads" } else { "MLP units" };
+        Self {
+            label: format!("block {}, {what} over tokens", found.group),
+            layer: Some(found.group.layer),
+            matrices: found.views,
+            units_of: found.n_units,
+            alignment: found.alignment,
+        }
+    }
+}
+
+/// All blocks seen in one way, with the two rigorous p-values over them.
+struct Looked {
+    how: &'static str,
+    blocks: Vec<Block>,
+    by_coincidence: PValue,
+    by_bound: PValue,
+    /// Times both p-values: the two tests, and a path that the values suggested.
+    ln_choices: f64,
+    ln_paths: f64,
 }
 
 fn align(case: &Case<'_>, space: Space, axes: &[SharedAxis]) -> Result<Option<Block>, MethodError> {
@@ -131,97 +166,128 @@ fn space_label(space: Space) -> String {
     }
 }
 
-fn summarise(case: &Case<'_>, blocks: &[Block]) -> Observation {
-    let alignments: Vec<RowAlignment> = blocks.iter().map(|b| b.alignment).collect();
-    let coincidences: Vec<Coincidences> = alignments.iter().map(RowAlignment::coincidences).collect();
-    let by_coincidence = coincidence_p(&coincidences).unwrap_or_else(|_| PValue::new(0.0, NullDistribution::Exact));
-    let by_bound = pooled_bound(&alignments);
-    let ln_paths = if case.correspondence.layers_changed { path_choices(case) } else { 0.0 };
-    let smaller = if by_coincidence.ln() <= by_bound.ln() { by_coincidence } else { by_bound };
-    let p = PValue::new(
-        smaller.ln() + 4f64.ln() + ln_paths,
-        NullDistribution::Bound { of: "the smaller of two rigorous p-values, times 4, times the paths of blocks" },
-    );
-    let units: u64 = alignments.iter().map(|a| a.n_units).sum();
-    let hits: u64 = alignments.iter().map(|a| a.n_hits).sum();
-    let weight: f64 = blocks.iter().map(|b| (b.matrices as u64 * b.alignment.n_units) as f64).sum();
-    let mean = alignments.iter().map(|a| a.observed).sum::<f64>() / weight;
-    let z = pooled_z(&alignments);
-    let asymptotic = pooled_asymptotic_p(&alignments);
-    let mut parts = vec![
-        Explanation::leaf(
-            "coincidences",
-            hits as f64,
-            "units",
-            format!(
-                "of {units} units have their nearest neighbour, mutually, at their own index; log10 p = {:.1} ({})",
-                by_coincidence.log10(),
-                kind(by_coincidence)
-            ),
-        ),
-        Explanation::leaf("Chatterjee's bound", by_bound.log10(), "log10 p", "pooled over all spaces"),
-    ];
-    if let Some(z) = z {
-        parts.push(Explanation::leaf(
-            "z",
-            z,
-            "1",
-            format!("pooled over all spaces; asymptotic log10 p = {:.1}, shown and not concluded from", asymptotic.log10()),
-        ));
+impl Looked {
+    fn new(blocks: Vec<Block>, how: &'static str, choices: f64, ln_paths: f64) -> Option<Self> {
+        let alignments: Vec<RowAlignment> = blocks.iter().map(|b| b.alignment).collect();
+        let coincidences: Vec<Coincidences> = alignments.iter().map(RowAlignment::coincidences).collect();
+        let by_coincidence = coincidence_p(&coincidences).unwrap_or_else(|_| PValue::new(0.0, NullDistribution::Exact));
+        let by_bound = pooled_bound(&alignments);
+        (!blocks.is_empty()).then_some(Self { how, blocks, by_coincidence, by_bound, ln_choices: choices.ln() + ln_paths, ln_paths })
     }
-    if ln_paths > 0.0 {
-        parts.push(Explanation::leaf(
-            "paths of blocks",
-            ln_paths / std::f64::consts::LN_10,
-            "log10",
-            "number of possible paths, by which the p-value was multiplied",
-        ));
+
+    fn ln_p(&self) -> f64 {
+        let smaller = if self.by_coincidence.ln() <= self.by_bound.ln() { self.by_coincidence } else { self.by_bound };
+        smaller.ln() + self.ln_choices
     }
-    parts.extend(blocks.iter().map(|block| Explanation {
-        label: block.label.clone(),
-        value: Some(block.alignment.observed / (block.matrices as u64 * block.alignment.n_units) as f64),
-        unit: "1",
-        words: format!("mean aligned cosine of {} of {} units in {} matrices", block.alignment.n_units, block.units_of, block.matrices),
-        parts: vec![
-            Explanation::leaf("z", block.alignment.z().unwrap_or(0.0), "1", ""),
+
+    fn alignments(&self) -> Vec<RowAlignment> {
+        self.blocks.iter().map(|b| b.alignment).collect()
+    }
+
+    fn mean(&self) -> f64 {
+        let weight: f64 = self.blocks.iter().map(|b| (b.matrices as u64 * b.alignment.n_units) as f64).sum();
+        self.blocks.iter().map(|b| b.alignment.observed).sum::<f64>() / weight
+    }
+
+    /// The observation of this way of looking, which gave the smaller p-value of the ones tried.
+    fn summarise(&self, tried: &[Self]) -> Observation {
+        let p = PValue::new(
+            self.ln_p() + (tried.len() as f64).ln(),
+            NullDistribution::Bound { of: "the smallest of rigorous p-values, times the ways of looking and the paths of blocks" },
+        );
+        let alignments = self.alignments();
+        let units: u64 = alignments.iter().map(|a| a.n_units).sum();
+        let hits: u64 = alignments.iter().map(|a| a.n_hits).sum();
+        let mut parts = vec![
             Explanation::leaf(
                 "coincidences",
-                block.alignment.n_hits as f64,
+                hits as f64,
                 "units",
-                format!("of {} mutual nearest neighbours", block.alignment.n_mutual),
+                format!(
+                    "of {units} units have their nearest neighbour, mutually, at their own index; log10 p = {:.1} ({})",
+                    self.by_coincidence.log10(),
+                    kind(self.by_coincidence)
+                ),
             ),
-            Explanation::leaf(
-                "expected sum",
-                block.alignment.expected,
+            Explanation::leaf("Chatterjee's bound", self.by_bound.log10(), "log10 p", "pooled over all spaces"),
+        ];
+        if let Some(z) = pooled_z(&alignments) {
+            let asymptotic = pooled_asymptotic_p(&alignments).log10();
+            parts.push(Explanation::leaf(
+                "z",
+                z,
                 "1",
-                format!("observed {:.3}, standard deviation {:.3}", block.alignment.observed, block.alignment.variance.sqrt()),
+                format!("pooled over all spaces; asymptotic log10 p = {asymptotic:.1}, shown and not concluded from"),
+            ));
+        }
+        if self.ln_paths > 0.0 {
+            parts.push(Explanation::leaf(
+                "paths of blocks",
+                self.ln_paths / std::f64::consts::LN_10,
+                "log10",
+                "number of possible paths, by which the p-value was multiplied",
+            ));
+        }
+        parts.extend(tried.iter().filter(|other| other.how != self.how).map(|other| {
+            let words =
+                format!("the other way of looking; log10 p = {:.1}", other.ln_p().clamp(f64::NEG_INFINITY, 0.0) / std::f64::consts::LN_10);
+            Explanation::leaf(other.how, other.mean(), "1", words)
+        }));
+        parts.extend(self.blocks.iter().map(Block::explanation));
+        let explanation = Explanation {
+            label: "aligned units".into(),
+            value: Some(self.mean()),
+            unit: "1",
+            words: format!(
+                "{hits} of {units} units in {} spaces, {}, find their nearest neighbour at their own index; about {} are expected by chance",
+                self.blocks.len(),
+                self.how,
+                self.blocks.len()
             ),
-        ],
-    }));
-    let explanation = Explanation {
-        label: "aligned units".into(),
-        value: Some(mean),
-        unit: "1",
-        words: format!(
-            "{hits} of {units} units in {} spaces find their nearest neighbour at their own index; about {} are expected by chance",
-            blocks.len(),
-            blocks.len()
-        ),
-        parts,
-    };
-    let mut observation = Observation::new(mean, units as usize, Some(p), explanation);
-    observation.blocks = blocks
-        .iter()
-        .map(|b| BlockPoint {
-            label: b.label.clone(),
-            layer: b.layer,
-            z: b.alignment.z().unwrap_or(0.0),
-            coincidences: b.alignment.n_hits as usize,
-            units: b.alignment.n_units as usize,
-            p_value: coincidence_p(&[b.alignment.coincidences()]).unwrap_or(b.alignment.chatterjee_bound()),
-        })
-        .collect();
-    observation
+            parts,
+        };
+        let mut observation = Observation::new(self.mean(), units as usize, Some(p), explanation);
+        observation.blocks = self.blocks.iter().map(Block::point).collect();
+        observation
+    }
+}
+
+impl Block {
+    fn explanation(&self) -> Explanation {
+        let alignment = &self.alignment;
+        Explanation {
+            label: self.label.clone(),
+            value: Some(alignment.observed / (self.matrices as u64 * alignment.n_units) as f64),
+            unit: "1",
+            words: format!("mean aligned cosine of {} of {} units in {} matrices", alignment.n_units, self.units_of, self.matrices),
+            parts: vec![
+                Explanation::leaf("z", alignment.z().unwrap_or(0.0), "1", ""),
+                Explanation::leaf(
+                    "coincidences",
+                    alignment.n_hits as f64,
+                    "units",
+                    format!("of {} mutual nearest neighbours", alignment.n_mutual),
+                ),
+                Explanation::leaf(
+                    "expected sum",
+                    alignment.expected,
+                    "1",
+                    format!("observed {:.3}, standard deviation {:.3}", alignment.observed, alignment.variance.sqrt()),
+                ),
+            ],
+        }
+    }
+
+    fn point(&self) -> BlockPoint {
+        BlockPoint {
+            label: self.label.clone(),
+            layer: self.layer,
+            z: self.alignment.z().unwrap_or(0.0),
+            coincidences: self.alignment.n_hits as usize,
+            units: self.alignment.n_units as usize,
+            p_value: coincidence_p(&[self.alignment.coincidences()]).unwrap_or(self.alignment.chatterjee_bound()),
+        }
+    }
 }
 
 /// ln of the number of ways to give each suspect block a reference block or none.

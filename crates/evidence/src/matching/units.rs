@@ -1,0 +1,314 @@
+//! Hidden units matched by three views: what they read (gate, up) and what they write (down), each as numbers over tokens.
+
+use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::tokens::{StackTokens, TokenVectors, Tokens};
+use crate::blocks::{BlockMatrix, monotone_path};
+use crate::method::MethodError;
+use rayon::prelude::*;
+use sources::canonical::Canonical;
+use sources::{Part, Role, Slot, Stack};
+use stats::assignment::maximum_weight_assignment;
+use stats::products::{normalise_rows, row_products};
+use stats::sampling;
+use std::collections::BTreeMap;
+
+/// Units drawn of a block of the reference, and tokens, for the pass over all pairs of blocks.
+const DRAWN_UNITS: usize = 256;
+const DRAWN_TOKENS: usize = 256;
+/// Rows of a matrix of correlations that one task fills.
+const TILE: usize = 256;
+/// Matrices of correlations up to this many entries are solved side by side; larger ones one after another, to hold one at a time.
+const SIDE_BY_SIDE: usize = 4 << 20;
+
+/// One way to see a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UnitView {
+    role: Role,
+    name: &'static str,
+    /// Where there is a gate, up and down may change signs together, so their correlations count by size.
+    sign_is_free: bool,
+}
+
+/// The views of two gated MLPs, of two without a gate, and of one of each.
+const GATED: [UnitView; 3] = [
+    UnitView { role: Role::MlpGate, name: "gate", sign_is_free: false },
+    UnitView { role: Role::MlpUp, name: "up", sign_is_free: true },
+    UnitView { role: Role::MlpDown, name: "down", sign_is_free: true },
+];
+const PLAIN: [UnitView; 2] =
+    [UnitView { role: Role::MlpUp, name: "up", sign_is_free: false }, UnitView { role: Role::MlpDown, name: "down", sign_is_free: false }];
+const MIXED: [UnitView; 2] =
+    [UnitView { role: Role::MlpUp, name: "up", sign_is_free: true }, UnitView { role: Role::MlpDown, name: "down", sign_is_free: true }];
+const GATED_PAIRS: [(usize, usize, &str); 3] = [(0, 1, "gate, up"), (0, 2, "gate, down"), (1, 2, "up, down")];
+const PLAIN_PAIRS: [(usize, usize, &str); 1] = [(0, 1, "up, down")];
+
+fn slot(group: Group, role: Role) -> Slot {
+    Slot { stack: group.stack, layer: Some(group.layer), expert: group.expert, role, part: Part::Weight }
+}
+
+fn groups(model: &Canonical<'_>) -> Vec<Group> {
+    let is_mlp = |slot: &Slot| slot.role == Role::MlpUp && slot.part == Part::Weight;
+    let group = |slot: Slot| Some(Group { stack: slot.stack, layer: slot.layer?, expert: slot.expert });
+    model.slots().filter(is_mlp).filter_map(group).filter(|&g| model.weight(slot(g, Role::MlpDown)).is_some()).collect()
+}
+
+fn is_gated(model: &Canonical<'_>, group: Group) -> bool {
+    model.weight(slot(group, Role::MlpGate)).is_some()
+}
+
+/// The views that both MLPs have.
+fn views(reference_is_gated: bool, suspect_is_gated: bool) -> &'static [UnitView] {
+    match (reference_is_gated, suspect_is_gated) {
+        (true, true) => &GATED,
+        (false, false) => &PLAIN,
+        _ => &MIXED,
+    }
+}
+
+fn pairs(views: &[UnitView]) -> &'static [(usize, usize, &'static str)] {
+    if views.len() == GATED.len() { &GATED_PAIRS } else { &PLAIN_PAIRS }
+}
+
+fn n_units(model: &Canonical<'_>, group: Group) -> usize {
+    model.n_vectors(slot(group, Role::MlpUp)).unwrap_or(0)
+}
+
+/// What units do to tokens, `[units, tokens]`, rows of length 1 and centred over tokens: `V Eᵀ` for a view that reads, `Dᵀ Oᵀ` for the one that writes.
+fn signatures(model: &Canonical<'_>, at: Slot, units: &[usize], tokens: &TokenVectors, n_tokens: usize) -> Result<Vec<f32>, MethodError> {
+    let mut vectors = Vec::new();
+    model.vectors(at, at.role, units, &mut vectors)?;
+    let table = if at.role == Role::MlpDown { &tokens.unembed } else { &tokens.embed };
+    let table = tokens.leading(table);
+    let table = &table[..table.len().min(n_tokens * tokens.width)];
+    Ok(multiplied(&vectors, table, tokens.width))
+}
+
+/// Rows of `vectors` over `table`, of length 1; vectors of another width than the table's are similar to nothing.
+pub(super) fn multiplied(vectors: &[f32], table: &[f32], width: usize) -> Vec<f32> {
+    let n_tokens = table.len() / width.max(1);
+    let n = vectors.len() / width.max(1);
+    let mut out = vec![0.0f32; n * n_tokens];
+    if vectors.len() == n * width && n_tokens > 0 {
+        out.par_chunks_mut(TILE * n_tokens).zip(vectors.par_chunks(TILE * width)).for_each(|(out, rows)| {
+            // Shapes are right by construction.
+            if row_products(rows, table, width, out).is_ok() {
+                normalise_rows(out, n_tokens);
+            }
+        });
+    }
+    out
+}
+
+/// The up- and gate-signatures and the down-signatures of drawn units, for tests that go by index.
+pub(crate) fn unit_signatures(
+    model: &Canonical<'_>,
+    group: Group,
+    units: &[usize],
+    tokens: &TokenVectors,
+) -> Result<Vec<Vec<f32>>, MethodError> {
+    // By index no sign is free: a unit whose sign was turned counts against, as it should.
+    let gated = is_gated(model, group);
+    views(gated, gated).iter().map(|view| signatures(model, slot(group, view.role), units, tokens, usize::MAX)).collect()
+}
+
+/// Correlations `[a, b]` of signatures.
+fn correlations(a: &[f32], b: &[f32], n_tokens: usize, sign_is_free: bool) -> Vec<f32> {
+    let (n, m) = (a.len() / n_tokens.max(1), b.len() / n_tokens.max(1));
+    let mut out = vec![0.0f32; n * m];
+    out.par_chunks_mut(TILE * m.max(1)).zip(a.par_chunks(TILE * n_tokens.max(1))).for_each(|(out, rows)| {
+        if row_products(rows, b, n_tokens, out).is_ok() && sign_is_free {
+            out.iter_mut().for_each(|c| *c = c.abs());
+        }
+    });
+    out
+}
+
+/// For each suspect block the reference block, and whether the units say so.
+pub(super) type Path = BTreeMap<(Stack, usize), (usize, bool)>;
+
+/// Matches all MLPs: a drawn look at every pair of blocks, then in full along the best monotone path.
+pub(super) fn find(
+    reference: &Canonical<'_>,
+    suspect: &Canonical<'_>,
+    tokens: &Tokens,
+    seed: u64,
+    advance: &(dyn Fn(u64) + Sync),
+) -> Result<(Vec<BlockMatch>, BlockMatrix, Path), MethodError> {
+    let mut ours = groups(reference);
+    ours.retain(|g| tokens.stacks.values().any(|stack| stack.reference_stack == g.stack));
+    let mut theirs = groups(suspect);
+    theirs.retain(|g| tokens.stacks.contains_key(&g.stack));
+    if ours.is_empty() || theirs.is_empty() {
+        return Ok((Vec::new(), BlockMatrix::default(), Path::new()));
+    }
+    let drawn: Vec<Option<Drawn>> = ours
+        .par_iter()
+        .map(|&group| {
+            let n = n_units(reference, group);
+            let units = sampling::draw(seed, &format!("units {group}"), n, n.min(DRAWN_UNITS));
+            let side = tokens.stacks.values().find(|stack| stack.reference_stack == group.stack).map(|stack| &stack.reference);
+            side.map(|side| Drawn::of(reference, group, &units, side)).transpose()
+        })
+        .collect::<Result<_, MethodError>>()?;
+    let mut columns: Vec<Vec<Option<f64>>> = Vec::new();
+    for &group in &theirs {
+        columns.push(look(suspect, group, &ours, &drawn, tokens)?);
+        advance(1);
+    }
+    let matrix = BlockMatrix {
+        rows: ours.iter().map(Group::to_string).collect(),
+        cols: theirs.iter().map(Group::to_string).collect(),
+        values: (0..ours.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect(),
+        path: Vec::new(),
+    };
+    let stacks = tokens.stacks.iter().map(|(&stack, tokens)| (tokens.reference_stack, stack)).collect::<Vec<_>>();
+    let (path, pairs_in_full) = along_path(&ours, &theirs, &stacks, &matrix);
+    let of = |&(row, col, on_path): &(usize, usize, bool)| -> Result<BlockMatch, MethodError> {
+        let found = in_full((reference, ours[row]), (suspect, theirs[col]), on_path, &tokens.stacks[&theirs[col].stack])?;
+        advance(1);
+        Ok(found)
+    };
+    let is_small = |&(row, col, _): &(usize, usize, bool)| n_units(reference, ours[row]) * n_units(suspect, theirs[col]) <= SIDE_BY_SIDE;
+    let units: Vec<BlockMatch> = if pairs_in_full.iter().all(is_small) {
+        pairs_in_full.par_iter().with_max_len(1).map(of).collect::<Result<_, _>>()?
+    } else {
+        pairs_in_full.iter().map(of).collect::<Result<_, _>>()?
+    };
+    let path_of_matrix = theirs.iter().enumerate().map(|(col, _)| pairs_in_full.iter().find(|p| p.1 == col && p.2).map(|p| p.0)).collect();
+    let mut units = units;
+    let depths: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer)).collect();
+    units.iter_mut().for_each(|u| u.depth = u.suspect.layer as f64 / depths[&u.suspect.stack].max(1) as f64);
+    Ok((units, BlockMatrix { path: path_of_matrix, ..matrix }, path))
+}
+
+/// Signatures of some units of a block, by role; none for a gate that it does not have.
+struct Drawn {
+    n_units: usize,
+    signatures: BTreeMap<&'static str, Vec<f32>>,
+}
+
+impl Drawn {
+    fn of(model: &Canonical<'_>, group: Group, units: &[usize], tokens: &TokenVectors) -> Result<Self, MethodError> {
+        let gated = is_gated(model, group);
+        let signatures = views(gated, gated)
+            .iter()
+            .map(|view| Ok((view.name, signatures(model, slot(group, view.role), units, tokens, DRAWN_TOKENS)?)))
+            .collect::<Result<_, MethodError>>()?;
+        Ok(Self { n_units: units.len(), signatures })
+    }
+
+    fn is_gated(&self) -> bool {
+        self.signatures.len() == GATED.len()
+    }
+}
+
+/// Share of drawn units of every reference block on whose nearest unit of one suspect block two views agree.
+fn look(
+    suspect: &Canonical<'_>,
+    group: Group,
+    ours: &[Group],
+    drawn: &[Option<Drawn>],
+    tokens: &Tokens,
+) -> Result<Vec<Option<f64>>, MethodError> {
+    let stack = &tokens.stacks[&group.stack];
+    let all: Vec<usize> = (0..n_units(suspect, group)).collect();
+    let mine = Drawn::of(suspect, group, &all, &stack.suspect)?;
+    let n_tokens = DRAWN_TOKENS.min(stack.suspect.n());
+    Ok(ours
+        .par_iter()
+        .zip(drawn)
+        .map(|(&other, drawn)| {
+            let drawn = drawn.as_ref().filter(|_| other.stack == stack.reference_stack && !all.is_empty())?;
+            let views = views(drawn.is_gated(), mine.is_gated());
+            let nearest: Vec<Vec<Option<usize>>> = views
+                .iter()
+                .map(|view| {
+                    let correlations = correlations(&drawn.signatures[view.name], &mine.signatures[view.name], n_tokens, view.sign_is_free);
+                    correlations.chunks(all.len()).map(largest).collect()
+                })
+                .collect();
+            let agreements: usize = pairs(views).iter().map(|&(a, b, _)| agreeing(&nearest[a], &nearest[b])).sum();
+            Some(agreements as f64 / (pairs(views).len() * drawn.n_units.min(all.len()).max(1)) as f64)
+        })
+        .collect())
+}
+
+fn largest(row: &[f32]) -> Option<usize> {
+    let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+    (*best.1 > 0.0).then_some(best.0)
+}
+
+/// Reference and suspect groups to match in full. Experts of one layer share the path; each takes its best counterpart in that layer.
+fn along_path(ours: &[Group], theirs: &[Group], stacks: &[(Stack, Stack)], matrix: &BlockMatrix) -> (Path, Vec<(usize, usize, bool)>) {
+    let value = |row: usize, col: usize| matrix.values[row * theirs.len() + col];
+    let mut path = Path::new();
+    for &(reference_stack, stack) in stacks {
+        let layers = |groups: &[Group], stack| groups.iter().filter(|g| g.stack == stack).map(|g| g.layer + 1).max().unwrap_or(0);
+        let (n_ours, n_theirs) = (layers(ours, reference_stack), layers(theirs, stack));
+        if n_ours == 0 || n_theirs == 0 {
+            continue;
+        }
+        let at = |groups: &[Group], stack, layer: usize| -> Vec<usize> {
+            groups.iter().enumerate().filter(|(_, g)| g.stack == stack && g.layer == layer).map(|(i, _)| i).collect()
+        };
+        let of_layers = |row: usize, col: usize| -> Option<f64> {
+            let (rows, cols) = (at(ours, reference_stack, row), at(theirs, stack, col));
+            cols.iter().flat_map(|&col| rows.iter().filter_map(move |&row| value(row, col))).max_by(f64::total_cmp)
+        };
+        for (col, row) in monotone_path(n_ours, n_theirs, of_layers).into_iter().enumerate() {
+            path.insert((stack, col), row.map_or((same_depth(col, n_theirs, n_ours), false), |row| (row, true)));
+        }
+    }
+    let mut in_full = Vec::new();
+    for (col, group) in theirs.iter().enumerate() {
+        let Some(&(layer, on_path)) = path.get(&(group.stack, group.layer)) else { continue };
+        let reference_stack = stacks.iter().find(|s| s.1 == group.stack).map(|s| s.0);
+        let rows = ours.iter().enumerate().filter(|(_, g)| Some(g.stack) == reference_stack && g.layer == layer).map(|(row, _)| row);
+        // Of equal values the first, which for dense blocks is the only one.
+        let best = rows.filter_map(|row| Some((row, value(row, col)?))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        if let Some((row, _)) = best {
+            in_full.push((row, col, on_path));
+        }
+    }
+    (path, in_full)
+}
+
+fn in_full(
+    (reference, ours): (&Canonical<'_>, Group),
+    (suspect, theirs): (&Canonical<'_>, Group),
+    is_on_path: bool,
+    tokens: &StackTokens,
+) -> Result<BlockMatch, MethodError> {
+    let (n_reference, n_suspect) = (n_units(reference, ours), n_units(suspect, theirs));
+    let views = views(is_gated(reference, ours), is_gated(suspect, theirs));
+    let all = |n: usize| (0..n).collect::<Vec<usize>>();
+    let mut assignments = Vec::new();
+    let mut is_certified = true;
+    for view in views {
+        let a = signatures(reference, slot(ours, view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
+        let b = signatures(suspect, slot(theirs, view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
+        let n_tokens = a.len() / n_reference.max(1);
+        let matrix = correlations(&a, &b, n_tokens, view.sign_is_free);
+        drop((a, b));
+        // Signatures are of length 1 or 0, so every entry is finite.
+        let Ok(found) = maximum_weight_assignment(&matrix, n_reference, n_suspect) else { continue };
+        is_certified &= found.is_certified();
+        assignments.push(found.column_of_row);
+    }
+    let agreements = if assignments.len() == views.len() {
+        pairs(views).iter().map(|&(a, b, views)| Agreement { views, units: agreeing(&assignments[a], &assignments[b]) }).collect()
+    } else {
+        Vec::new()
+    };
+    Ok(BlockMatch {
+        suspect: theirs,
+        reference: ours,
+        is_on_path,
+        depth: 0.0,
+        n_reference,
+        n_suspect,
+        agreements,
+        counterparts: counterparts(&assignments, n_suspect),
+        is_certified,
+    })
+}

@@ -1,0 +1,175 @@
+//! The disguise undone: matched units and heads of the suspect in the reference's order, scale and basis, and what then remains between the two.
+
+mod basis;
+mod heads;
+mod ingredients;
+mod picture;
+mod relations;
+mod units;
+
+pub use picture::UndonePicture;
+
+pub(crate) use basis::{Basis, Turn};
+pub(crate) use relations::merge;
+
+use crate::matching::{BlockMatch, Group, MATCHED, Matching};
+use crate::method::MethodError;
+use crate::side::Side;
+use basis::Anchors;
+use ingredients::Ingredients;
+use sources::canonical::Canonical;
+use sources::{Role, Stack};
+use stats::least_squares::MixtureFit;
+use std::collections::BTreeMap;
+
+/// What remains between one role of one block of the suspect and its counterpart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestoredRole {
+    /// The suspect's block; `None` for tables of tokens.
+    pub block: Option<Group>,
+    /// The stack of the suspect.
+    pub stack: Stack,
+    /// The role.
+    pub role: Role,
+    /// Share of its units, heads or tokens that have a counterpart.
+    pub matched: f64,
+    /// Units, heads or tokens that were compared.
+    pub n: usize,
+    /// Of the values after undoing.
+    pub remainder: Remainder,
+    /// Some of the differences after undoing, `[rows, width]`, to look for a low rank.
+    pub(crate) differences: Vec<f32>,
+}
+
+/// Sums over pairs of values.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Remainder {
+    reference: f64,
+    suspect: f64,
+    product: f64,
+    difference: f64,
+}
+
+impl Remainder {
+    fn add(&mut self, reference: &[f32], suspect: &[f32]) {
+        for (&x, &y) in reference.iter().zip(suspect) {
+            let (x, y) = (f64::from(x), f64::from(y));
+            self.reference += x * x;
+            self.suspect += y * y;
+            self.product += x * y;
+            self.difference += (x - y) * (x - y);
+        }
+    }
+
+    /// `‖b − a‖ / ‖a‖`
+    pub fn relative_difference(&self) -> Option<f64> {
+        (self.reference > 0.0).then(|| (self.difference / self.reference).sqrt())
+    }
+
+    /// Cosine of all values.
+    pub fn correlation(&self) -> Option<f64> {
+        let norm = (self.reference * self.suspect).sqrt();
+        (norm > 0.0).then(|| self.product / norm)
+    }
+}
+
+/// What was undone, in numbers that the relation words rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Disguise {
+    /// Matched units, and those of them that changed their index.
+    pub(crate) units: usize,
+    pub(crate) units_moved: usize,
+    /// Matched heads, and those of them that changed their index.
+    pub(crate) heads: usize,
+    pub(crate) heads_moved: usize,
+    /// Heads whose inner basis was turned, of those looked at.
+    pub(crate) heads_looked_at: usize,
+    pub(crate) heads_turned: usize,
+    /// Units whose up and down scales changed, or their signs.
+    pub(crate) units_scaled: usize,
+    pub(crate) units_looked_at: usize,
+    /// Largest median relative change of the gains of a norm.
+    pub(crate) gains_changed: f64,
+    /// Common tokens with another id.
+    pub(crate) tokens_moved: usize,
+    pub(crate) tokens: usize,
+}
+
+/// The suspect in the reference's terms.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    pub(crate) bases: BTreeMap<Stack, Basis>,
+    /// By block and role, in order.
+    pub roles: Vec<RestoredRole>,
+    pub(crate) disguise: Disguise,
+    /// The suspect as a mixture of the reference and the parents, in this order, with what each of them alone leaves.
+    pub(crate) mixture: Option<(MixtureFit, Vec<f64>)>,
+    /// Names of the parents.
+    pub(crate) parents: Vec<String>,
+    /// Units of one block before and after.
+    pub picture: Option<UndonePicture>,
+}
+
+impl Restored {
+    /// Undoes what matching found; `None` where nothing is matched beyond what strangers show.
+    pub fn find(matching: &Matching<'_>, parents: &[&Side<'_>], seed: u64) -> Result<Option<Self>, MethodError> {
+        let is_matched = |block: &&BlockMatch| block.is_on_path && block.share() >= MATCHED;
+        let units: Vec<&BlockMatch> = matching.units.iter().filter(is_matched).collect();
+        // Few heads agree by chance; they count where the units of their block do, or where nearly all of them agree in every block.
+        let by_heads_alone = !matching.heads.is_empty() && matching.heads.iter().all(|b| b.is_on_path && b.share() >= 0.9);
+        let of_block = |head: &&BlockMatch| by_heads_alone || units.iter().any(|u| same_block(u, head));
+        let heads: Vec<&BlockMatch> = matching.heads.iter().filter(is_matched).filter(of_block).collect();
+        if units.is_empty() && !by_heads_alone {
+            return Ok(None);
+        }
+        let mut bases = BTreeMap::new();
+        for (&stack, tokens) in &matching.tokens.stacks {
+            let width = tokens.suspect.width;
+            if tokens.reference.width != width {
+                continue;
+            }
+            let [mut fit, mut check] = [Anchors::default(), Anchors::default()];
+            for (i, (a, b)) in tokens.reference.embed.chunks_exact(width).zip(tokens.suspect.embed.chunks_exact(width)).enumerate() {
+                if i % 2 == 0 { &mut fit } else { &mut check }.push(a, b, width);
+            }
+            for (i, block) in units.iter().filter(|block| block.suspect.stack == stack).enumerate() {
+                let (a, b) = units::anchors(matching, block, seed)?;
+                if i % 2 == 0 { &mut fit } else { &mut check }.push(&a, &b, width);
+            }
+            if let Some(basis) = Basis::find(&fit, &check, width) {
+                bases.insert(stack, basis);
+            }
+        }
+        let mut disguise = Disguise::default();
+        let names = parents.iter().map(|parent| parent.model.path.display().to_string()).collect();
+        let parents: Vec<Canonical<'_>> =
+            parents.iter().filter_map(|parent| Canonical::new(parent.model).transpose()).collect::<Result<_, _>>()?;
+        let mut ingredients = Ingredients::new(&parents);
+        let mut roles = units::tables(matching, &bases)?;
+        for block in &units {
+            roles.extend(units::restore(matching, block, &bases, seed, &mut disguise, &mut ingredients)?);
+        }
+        for block in &heads {
+            roles.extend(heads::restore(matching, block, &bases, seed, &mut disguise)?);
+        }
+        disguise.gains_changed = units::gains_changed(matching, &bases, &units)?;
+        for tokens in matching.tokens.stacks.values() {
+            disguise.tokens += tokens.ids.len();
+            disguise.tokens_moved += tokens.ids.iter().filter(|(a, b)| a != b).count();
+        }
+        let best = units.iter().max_by(|a, b| a.share().total_cmp(&b.share()).then(b.suspect.cmp(&a.suspect)));
+        let picture = best.map(|block| picture::draw(matching, block, seed)).transpose()?.flatten();
+        Ok(Some(Self { bases, roles, disguise, mixture: ingredients.solve(), parents: names, picture }))
+    }
+
+    /// The restored role of a block, or of a table of tokens.
+    pub fn role(&self, stack: Stack, layer: Option<usize>, expert: Option<usize>, role: Role) -> Option<&RestoredRole> {
+        let of_block =
+            |block: Group| (block.stack, Some(block.layer)) == (stack, layer) && (block.expert.is_none() || block.expert == expert);
+        self.roles.iter().find(|r| r.role == role && r.stack == stack && r.block.map_or(layer.is_none(), of_block))
+    }
+}
+
+fn same_block(a: &BlockMatch, b: &BlockMatch) -> bool {
+    (a.suspect.stack, a.suspect.layer) == (b.suspect.stack, b.suspect.layer)
+}

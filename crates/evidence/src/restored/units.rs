@@ -1,0 +1,179 @@
+//! Hidden units and tables of tokens in the reference's terms.
+
+use super::ingredients::Ingredients;
+use super::{Basis, Disguise, Remainder, RestoredRole, Turn};
+use crate::matching::{BlockMatch, Group, Matching};
+use crate::method::MethodError;
+use sources::canonical::Canonical;
+use sources::{Part, Role, Slot, Stack};
+use stats::sampling;
+use std::collections::BTreeMap;
+
+/// Matched units read of a block.
+const DRAWN: usize = 512;
+/// A unit counts as rescaled from this change of its size on, if the change is this many times what then remains: training moves sizes too.
+const RESCALED: f64 = 0.05;
+const RESCALED_OVER_REST: f64 = 3.0;
+/// A token has kept its embedding from this cosine on.
+const TOKEN_KEPT: f64 = 0.5;
+
+fn at(group: Group, role: Role) -> Slot {
+    Slot { stack: group.stack, layer: Some(group.layer), expert: group.expert, role, part: Part::Weight }
+}
+
+/// Some matched units of a block: indices in the reference and in the suspect.
+pub(super) fn drawn(block: &BlockMatch, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let matched: Vec<(usize, usize)> =
+        block.counterparts.iter().enumerate().filter_map(|(suspect, reference)| Some(((*reference)?, suspect))).collect();
+    let chosen = sampling::draw(seed, &format!("restored {}", block.suspect), matched.len(), matched.len().min(DRAWN));
+    chosen.into_iter().map(|i| matched[i]).unzip()
+}
+
+/// The first reading view that both sides have, of matched units: rows for fitting the basis.
+pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
+    let (ours, theirs) = drawn(block, seed);
+    let role = if is_gated(matching, block) { Role::MlpGate } else { Role::MlpUp };
+    vectors(matching, block, role, &ours, &theirs)
+}
+
+fn is_gated(matching: &Matching<'_>, block: &BlockMatch) -> bool {
+    matching.reference.weight(at(block.reference, Role::MlpGate)).is_some()
+        && matching.suspect.weight(at(block.suspect, Role::MlpGate)).is_some()
+}
+
+fn vectors(
+    matching: &Matching<'_>,
+    block: &BlockMatch,
+    role: Role,
+    ours: &[usize],
+    theirs: &[usize],
+) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    matching.reference.vectors(at(block.reference, role), role, ours, &mut a)?;
+    matching.suspect.vectors(at(block.suspect, role), role, theirs, &mut b)?;
+    Ok((a, b))
+}
+
+/// The roles of one MLP, unit by unit: order and basis undone, and the scales that a gated MLP leaves free.
+pub(super) fn restore(
+    matching: &Matching<'_>,
+    block: &BlockMatch,
+    bases: &BTreeMap<Stack, Basis>,
+    seed: u64,
+    disguise: &mut Disguise,
+    ingredients: &mut Ingredients<'_>,
+) -> Result<Vec<RestoredRole>, MethodError> {
+    let (ours, theirs) = drawn(block, seed);
+    disguise.units += block.n_matched();
+    disguise.units_moved += block.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
+    let Some(basis) = bases.get(&block.suspect.stack) else { return Ok(Vec::new()) };
+    let gated = is_gated(matching, block);
+    let roles: &[Role] = if gated { &[Role::MlpGate, Role::MlpUp, Role::MlpDown] } else { &[Role::MlpUp, Role::MlpDown] };
+    let mut restored = Vec::new();
+    let mut scaled = vec![false; theirs.len()];
+    for &role in roles {
+        let (reference, suspect) = vectors(matching, block, role, &ours, &theirs)?;
+        let mut suspect = basis.apply(&suspect);
+        if gated && role != Role::MlpGate {
+            for (unit, (a, b)) in reference.chunks_exact(basis.width).zip(suspect.chunks_exact_mut(basis.width)).enumerate() {
+                let scale = scale(a, b);
+                b.iter_mut().for_each(|v| *v = (f64::from(*v) / scale) as f32);
+                let mut rest = Remainder::default();
+                rest.add(a, b);
+                let rest = rest.relative_difference().unwrap_or(f64::INFINITY);
+                scaled[unit] |= (scale - 1.0).abs() > RESCALED && (scale - 1.0).abs() > RESCALED_OVER_REST * rest;
+            }
+        }
+        ingredients.push(block.reference, role, &ours, &reference, &suspect)?;
+        restored.push(role_of(block, role, block.matched_share(), ours.len(), &reference, &suspect));
+    }
+    disguise.units_scaled += scaled.iter().filter(|s| **s).count();
+    disguise.units_looked_at += scaled.len();
+    Ok(restored)
+}
+
+pub(super) fn role_of(block: &BlockMatch, role: Role, matched: f64, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {
+    let mut remainder = Remainder::default();
+    remainder.add(reference, suspect);
+    let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+    RestoredRole { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
+}
+
+/// The least-squares factor that leads from one vector to the other; 1 where there is none.
+fn scale(reference: &[f32], suspect: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
+    let scale = dot(reference, suspect) / dot(reference, reference);
+    if scale.is_finite() && scale != 0.0 { scale } else { 1.0 }
+}
+
+/// The tables of tokens, token by token.
+pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) -> Result<Vec<RestoredRole>, MethodError> {
+    let mut restored = Vec::new();
+    for (&stack, tokens) in &matching.tokens.stacks {
+        let Some(basis) = bases.get(&stack) else { continue };
+        let rows = |model: &Canonical<'_>, slot: Option<Slot>| slot.and_then(|slot| model.n_vectors(slot)).unwrap_or(0);
+        for (role, ours, theirs) in [
+            (Role::Embed, &tokens.reference.embed, &tokens.suspect.embed),
+            (Role::Unembed, &tokens.reference.unembed, &tokens.suspect.unembed),
+        ] {
+            let theirs = basis.apply(theirs);
+            let width = basis.width;
+            let kept = ours.chunks_exact(width).zip(theirs.chunks_exact(width)).filter(|(a, b)| cosine(a, b) >= TOKEN_KEPT).count();
+            let mut remainder = Remainder::default();
+            remainder.add(ours, &theirs);
+            let slot = if role == Role::Embed { matching.suspect.embedding(stack) } else { matching.suspect.unembedding(stack) };
+            let n_rows = rows(&matching.suspect, slot).max(1);
+            let common = matching.tokens.n_common.min(n_rows) as f64 / n_rows as f64;
+            let n = tokens.ids.len();
+            let table_stack = slot.map_or(stack, |slot| slot.stack);
+            restored.push(RestoredRole {
+                block: None,
+                stack: table_stack,
+                role,
+                matched: common * kept as f64 / n.max(1) as f64,
+                n,
+                remainder,
+                differences: Vec::new(),
+            });
+        }
+    }
+    Ok(restored)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
+    let norm = (dot(a, a) * dot(b, b)).sqrt();
+    if norm > 0.0 { dot(a, b) / norm } else { 0.0 }
+}
+
+/// The largest median relative change of a norm's gains between matched blocks. Where the stream was turned, gains are compared in order of size.
+pub(super) fn gains_changed(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>, blocks: &[&BlockMatch]) -> Result<f64, MethodError> {
+    let mut largest = 0.0f64;
+    for block in blocks {
+        let Some(basis) = bases.get(&block.suspect.stack) else { continue };
+        for role in [Role::AttnNorm, Role::MlpNorm] {
+            let norm = |group: Group| Slot { expert: None, ..at(group, role) };
+            let (Some(ours), Some(theirs)) = (matching.reference.gain(norm(block.reference)), matching.suspect.gain(norm(block.suspect)))
+            else {
+                continue;
+            };
+            if ours.len() != theirs.len() {
+                continue;
+            }
+            let (mut ours, mut theirs) = (ours.to_vec(), theirs.to_vec());
+            match &basis.turn {
+                Turn::Same => {}
+                Turn::Permuted { order, .. } => theirs = order.iter().map(|&c| theirs[c]).collect(),
+                Turn::Rotated { .. } => [&mut ours, &mut theirs].into_iter().for_each(|gains| gains.sort_by(f32::total_cmp)),
+            }
+            let mut changes: Vec<f64> =
+                ours.iter().zip(&theirs).map(|(&a, &b)| f64::from((b - a).abs()) / f64::from(a.abs()).clamp(1e-6, f64::MAX)).collect();
+            changes.sort_by(f64::total_cmp);
+            let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
+            if median > largest {
+                largest = median;
+            }
+        }
+    }
+    Ok(largest)
+}
