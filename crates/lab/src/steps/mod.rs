@@ -45,7 +45,7 @@ use std::sync::Arc;
 pub struct Step {
     /// As on the command line.
     pub name: &'static str,
-    /// What may follow the name: `=CONDITION`; empty for nothing.
+    /// What may follow the name: `[=CONDITION]`; empty for nothing.
     pub value: &'static str,
     /// Its number or its word in METHODS.md, section 9.
     pub number: &'static str,
