@@ -7,7 +7,7 @@ use serde_json::Value;
 use sources::Model;
 use std::path::Path;
 use tempfile::TempDir;
-use testmodels::{Dtype, FAMILIES, Llama, Network, family, forward, save, save_q8_0};
+use testmodels::{Dtype, FAMILIES, Llama, Network, VARIANTS, family, forward, save, save_q8_0};
 
 fn write(source: &Path, steps: &[&str], precision: Precision) -> TempDir {
     let target = tempfile::tempdir().unwrap();
@@ -24,7 +24,7 @@ fn json(folder: &Path, name: &str) -> Value {
 
 #[test]
 fn without_steps_every_family_is_written_as_it_was() {
-    for name in FAMILIES {
+    for name in FAMILIES.into_iter().chain(VARIANTS) {
         let before = family(name, 1);
         let source = save(&before, Dtype::Bf16);
         let target = write(source.path(), &[], Precision::AsStored);
