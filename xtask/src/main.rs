@@ -1,6 +1,7 @@
 //! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
 
 mod bench;
+mod disguises;
 mod generate;
 mod pairs;
 
@@ -28,6 +29,8 @@ enum Task {
         #[command(subcommand)]
         task: pairs::Task,
     },
+    /// Make every disguise of `testdata/disguises.toml`, compare it, and write the table `docs/disguises.md`.
+    Disguises(disguises::Disguises),
     /// Time and memory of comparing two large checkpoints, beside `cat` and numpy.
     Bench(bench::Bench),
 }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Generate { check } => generate::run(check),
         Task::Pairs { task } => pairs::run(&task),
+        Task::Disguises(args) => disguises::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match result {

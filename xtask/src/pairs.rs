@@ -86,9 +86,7 @@ impl Truth {
 }
 
 pub(crate) fn run(task: &Task) -> Result<(), Error> {
-    let path = root().join("testdata/real-pairs.toml");
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let pairs: Pairs = toml::from_str(&text).map_err(|e| Error::Failed(format!("`{}`: {e}", path.display())))?;
+    let pairs = Pairs::load()?;
     let cache = cache()?.join("pairs");
     std::fs::create_dir_all(&cache).map_err(Error::io("create", &cache))?;
     match task {
@@ -104,6 +102,12 @@ pub(crate) fn run(task: &Task) -> Result<(), Error> {
 }
 
 impl Pairs {
+    fn load() -> Result<Self, Error> {
+        let path = root().join("testdata/real-pairs.toml");
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        toml::from_str(&text).map_err(|e| Error::Failed(format!("`{}`: {e}", path.display())))
+    }
+
     fn chosen<'a>(&'a self, slice: &'a Slice) -> impl Iterator<Item = &'a Pair> {
         self.pair.iter().filter(move |p| (!slice.ci || p.ci) && slice.only.as_ref().is_none_or(|id| *id == p.id))
     }
@@ -127,8 +131,13 @@ impl Pairs {
             return Some(cache.join("joined").join(file)).filter(|p| p.is_file());
         }
         let (package, path) = file.split_once(": ")?;
-        Some(unpacked(self.wheel(package)?, cache).join(path)).filter(|p| p.is_file())
+        Some(unpacked(self.wheel(package)?, cache).join(path)).filter(|p| p.exists())
     }
+}
+
+/// Where a file or folder of the real pairs lies, if it was fetched.
+pub(crate) fn locate(file: &str, cache: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(Pairs::load()?.locate(file, cache))
 }
 
 fn unpacked(wheel: &Wheel, cache: &Path) -> PathBuf {

@@ -53,6 +53,7 @@ pub(crate) struct InconclusiveWording {
     pub(crate) suggestive: String,
     pub(crate) matched_without_controls: String,
     pub(crate) only_tables: String,
+    pub(crate) shared_initialisation: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

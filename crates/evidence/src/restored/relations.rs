@@ -20,7 +20,7 @@ const GAINS_OVER_REST: f64 = 1.5;
 /// Differences that storing in 16 bits leaves after a turn, and storing in 32.
 const ROUNDING: [f64; 2] = [0.006, 1e-4];
 /// Differences that a grid of 8 or 4 bits explains.
-const GRID_ROUNDING: f64 = 0.3;
+const GRID_ROUNDING: f64 = 0.45;
 /// Least coefficient of an ingredient of a merge, and what the mixture must leave of what the best single one leaves.
 const INGREDIENT: f64 = 0.05;
 const BETTER: f64 = 0.5;

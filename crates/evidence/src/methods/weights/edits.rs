@@ -62,7 +62,7 @@ const LOOK_COLS: usize = 4096;
 /// A grid of 8 bits has at most this many values in a row.
 const GRID_VALUES: usize = 256;
 /// Largest relative difference that a grid of four bits explains.
-const GRID_ROUNDING: f64 = 0.3;
+const GRID_ROUNDING: f64 = 0.45;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
