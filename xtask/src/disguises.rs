@@ -40,6 +40,9 @@ struct PlannedModel {
     reference: String,
     controls: Vec<String>,
     disguises: Vec<String>,
+    /// Whether every disguise is followed by every derivation, and not `all` alone.
+    #[serde(default)]
+    product: bool,
     derivations: Vec<String>,
     further: Vec<String>,
     strangers: Vec<String>,
@@ -123,7 +126,8 @@ fn examine(plan: &Plan, planned: &PlannedModel) -> Result<Vec<Row>, Error> {
     };
     let alone = planned.further.iter().chain(&planned.derivations).map(|d| vec![d.clone()]);
     let disguised = planned.disguises.iter().flat_map(|disguise| {
-        let with = planned.derivations.iter().map(move |derivation| vec![disguise.clone(), derivation.clone()]);
+        let derivations = if planned.product || disguise == "all" { planned.derivations.as_slice() } else { &[] };
+        let with = derivations.iter().map(move |derivation| vec![disguise.clone(), derivation.clone()]);
         std::iter::once(vec![disguise.clone()]).chain(with)
     });
     let all = planned.further.iter().filter(|_| planned.disguises.iter().any(|d| d == "all")).map(|d| vec!["all".to_owned(), d.clone()]);
@@ -167,8 +171,11 @@ impl Bench<'_> {
         let made = make(&planned.reference, steps, &out)?;
         let (verdict, units) = self.compare(&Model::open(&out).map_err(failed)?)?;
         // A step that stands for several is recorded as those that applied.
-        let done: Vec<&str> = made.records.iter().map(|record| record.step.split('=').next().unwrap_or_default()).collect();
-        let of = |map: &BTreeMap<String, Vec<String>>, step: &str| map.get(step).into_iter().flatten().cloned().collect::<Vec<_>>();
+        let done: Vec<&str> = made.records.iter().map(|record| record.step.as_str()).collect();
+        let of = |map: &BTreeMap<String, Vec<String>>, step: &str| -> Vec<String> {
+            let name = step.split('=').next().unwrap_or_default();
+            map.get(step).or_else(|| map.get(name)).into_iter().flatten().cloned().collect()
+        };
         let expected: BTreeSet<String> = done.iter().flat_map(|step| of(&plan.words, step)).collect();
         let may: BTreeSet<String> = done.iter().copied().chain(["*"]).flat_map(|step| of(&plan.may, step)).collect();
         let said: BTreeSet<String> = verdict.relation.iter().map(|w| (*w).to_owned()).collect();
