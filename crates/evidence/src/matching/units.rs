@@ -79,7 +79,7 @@ fn signatures(model: &Canonical<'_>, at: Slot, units: &[usize], tokens: &TokenVe
     model.vectors(at, at.role, units, &mut vectors)?;
     let table = if at.role == Role::MlpDown { &tokens.unembed } else { &tokens.embed };
     let table = tokens.leading(table);
-    let table = &table[..table.len().min(n_tokens * tokens.width)];
+    let table = &table[..n_tokens.min(table.len() / tokens.width.max(1)) * tokens.width];
     Ok(multiplied(&vectors, table, tokens.width))
 }
 
