@@ -243,14 +243,14 @@ mod tests {
         assert_eq!(registry.add(&here).unwrap(), Added::Known);
         let there = control('a', "x", "/there");
         assert_eq!(registry.add(&there).unwrap(), Added::Moved("/here".into()));
-        assert_eq!(registry.all().unwrap(), [there.clone()]);
+        assert_eq!(registry.all().unwrap(), std::slice::from_ref(&there));
         // Another version of the program may tell another class of it.
         let reshaped = control('a', "y", "/there");
         assert_eq!(registry.add(&reshaped).unwrap(), Added::Known);
         assert_eq!(registry.all().unwrap(), [reshaped]);
         let changed = control('b', "y", "/there");
         assert_eq!(registry.add(&changed).unwrap(), Added::New);
-        assert_eq!(registry.all().unwrap(), [changed.clone()]);
+        assert_eq!(registry.all().unwrap(), std::slice::from_ref(&changed));
         registry.remove(&changed).unwrap();
         assert_eq!(registry.all().unwrap(), []);
         assert!(!registry.folder.join("y").exists(), "the last control takes its class with it");
