@@ -1,4 +1,4 @@
-"""Compares testmodels::forward with transformers on one tiny network of every family, and writes the golden file of its test.
+"""Compares testmodels::forward with transformers on one tiny network of every family and variant, and writes the golden file of its test.
 
     cargo run -p testmodels --example forward -- FOLDER
     python testdata/scripts/check_forward.py FOLDER crates/testmodels/tests/forward.json
@@ -43,7 +43,7 @@ for path in sorted(folder.iterdir()):
     theirs = output[0].double()
     assert ours.shape == theirs.shape, (path.name, ours.shape, theirs.shape)
     distance = (ours - theirs).abs().max().item()
-    print(f"{path.name:10} largest difference {distance:.1e} of values with standard deviation {theirs.std().item():.2f}")
+    print(f"{path.name:19} largest difference {distance:.1e} of values with standard deviation {theirs.std().item():.2f}")
     assert distance < TOLERANCE, path.name
     golden[path.name] = [[round(value, 5) for value in theirs[position, :KEPT].tolist()] for position in (0, 4, 9)]
 

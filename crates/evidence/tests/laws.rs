@@ -41,6 +41,10 @@ fn ids_are_those_that_reports_refer_to() {
         "weights.unit-alignment",
         "weights.matrix-match",
         "weights.haar-bound",
+        "weights.unit-matching",
+        "weights.head-matching",
+        "weights.embedding-gram",
+        "weights.image-angles",
         "weights.edits",
         "tokenizer.overlap",
     ];
@@ -88,8 +92,13 @@ fn identical_sides_reach_the_end_of_the_declared_tail() {
     for method in METHODS {
         let card = method.card();
         let observation = observed.of(card.id);
-        // The trace of an orthogonal matrix ends at its dimension, which the card cannot know: 64 here.
-        let end = if card.id == "weights.haar-bound" { 64.0 } else { card.statistic.range.1 };
+        // Two ends depend on shapes, which the card cannot know: the trace of an orthogonal matrix of 64 coordinates, and what random
+        // spaces of 64 coordinates leave over 640 tokens.
+        let end = match card.id {
+            "weights.haar-bound" => 64.0,
+            "weights.image-angles" => 1.0 - 64.0 / 639.0,
+            _ => card.statistic.range.1,
+        };
         assert!((observation.statistic - end).abs() <= 1e-3 * end, "{}: {} against {end}", card.id, observation.statistic);
         if let Some(p) = observation.p_value {
             assert!(p.is_rigorous() && p.log10() < -30.0, "{}: log10 p {}", card.id, p.log10());
@@ -123,7 +132,16 @@ fn statistics_stay_in_their_range_and_independence_is_not_rejected() {
 fn swapping_the_sides_changes_no_symmetric_statistic() {
     for suspect in [base().finetuned(3, 0.3), Llama::new(2).build()] {
         let (forth, back) = (observe(&base(), &suspect), observe(&suspect, &base()));
-        for id in ["weights.tensor-identity", "weights.unit-alignment", "weights.haar-bound", "tokenizer.overlap"] {
+        for id in [
+            "weights.tensor-identity",
+            "weights.unit-alignment",
+            "weights.haar-bound",
+            "weights.unit-matching",
+            "weights.head-matching",
+            "weights.embedding-gram",
+            "weights.image-angles",
+            "tokenizer.overlap",
+        ] {
             let (a, b) = (forth.of(id), back.of(id));
             assert!(
                 (a.statistic - b.statistic).abs() <= 1e-6 * a.statistic.abs().clamp(1.0, 64.0),
@@ -172,9 +190,16 @@ fn relabelling_the_units_of_both_sides_changes_nothing() {
             }
         }
     }
-    // Of one side alone it hides the units, which the card says.
-    let hidden = observe(&base(), &base().relabelled(9));
-    assert!(hidden.of("weights.unit-alignment").p_value.unwrap().value() > 0.01);
+    // Of one side alone it hides units and coordinates; the heads kept their order, which shows over tokens, and matching finds all of them.
+    let one_sided = observe(&base(), &base().relabelled(9));
+    let alignment = one_sided.of("weights.unit-alignment");
+    assert!(alignment.explanation.words.contains("over common tokens"), "{}", alignment.explanation.words);
+    assert!(alignment.blocks.iter().filter(|b| b.label.contains("MLP")).all(|b| b.z.abs() < 5.0), "{:?}", alignment.blocks);
+    assert!(alignment.p_value.unwrap().log10() < -6.0);
+    for id in ["weights.unit-matching", "weights.head-matching", "weights.embedding-gram"] {
+        let statistic = one_sided.of(id).statistic;
+        assert!(statistic > 0.999, "{id}: {statistic}");
+    }
 }
 
 #[test]

@@ -104,7 +104,15 @@ impl Made<'_> {
         };
         let is_gemma = name.starts_with("gemma");
         let positions = self.rows(Role::PositionEmbed).map(|rows| json!(rows)).or_else(|| self.header("context_length"));
-        set(if name == "gpt2" { "n_positions" } else { "max_position_embeddings" }, positions);
+        let key = match name {
+            "gpt2" => "n_positions",
+            "whisper" => "max_target_positions",
+            _ => "max_position_embeddings",
+        };
+        set(key, positions);
+        if name == "whisper" {
+            set("decoder_attention_heads", self.binding.heads.map(|heads| json!(heads.n_heads)));
+        }
         match (name, self.binding.form.norm) {
             ("gpt2" | "t5", _) => {
                 set(

@@ -5,6 +5,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+/// Rows of a product that one task computes: enough that preparing the other factor does not show.
+const ROWS_PER_PRODUCT: usize = 512;
+
 /// A random orthogonal matrix, `[n, n]`.
 #[derive(Debug)]
 pub struct Orthogonal {
@@ -61,7 +64,7 @@ impl Orthogonal {
         assert_eq!(n, cols, "a turn of the columns");
         matrix.values = vec![0.0; source.len()];
         let q = MatRef::from_row_major_slice(&self.values, n, n);
-        matrix.for_row_blocks(|first, block| {
+        matrix.for_blocks_of(ROWS_PER_PRODUCT, |first, block| {
             let rows = block.len() / n.max(1);
             let tile = MatRef::from_row_major_slice(&source[first * n..][..block.len()], rows, n);
             matmul(MatMut::from_row_major_slice_mut(block, rows, n), Accum::Replace, tile, q.transpose(), 1.0f32, Par::Seq);
@@ -75,7 +78,7 @@ impl Orthogonal {
         assert_eq!(n, matrix.rows, "a turn of the rows");
         matrix.values = vec![0.0; source.len()];
         let whole = MatRef::from_row_major_slice(&source, n, cols);
-        matrix.for_row_blocks(|first, block| {
+        matrix.for_blocks_of(ROWS_PER_PRODUCT, |first, block| {
             let rows = block.len() / cols.max(1);
             let tile = MatRef::from_row_major_slice(&self.values[first * n..][..rows * n], rows, n);
             matmul(MatMut::from_row_major_slice_mut(block, rows, cols), Accum::Replace, tile, whole, 1.0f32, Par::Seq);

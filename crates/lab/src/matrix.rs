@@ -33,8 +33,12 @@ impl Matrix {
 
     /// Calls `each(first row, rows)` for blocks of whole rows, side by side.
     pub fn for_row_blocks(&mut self, each: impl Fn(usize, &mut [f32]) + Sync) {
-        let cols = self.cols.max(1);
-        let rows_per_task = (VALUES_PER_TASK / cols).max(1);
+        self.for_blocks_of(VALUES_PER_TASK / self.cols.max(1), each);
+    }
+
+    /// The same for blocks of this many rows, at least one.
+    pub fn for_blocks_of(&mut self, rows_per_task: usize, each: impl Fn(usize, &mut [f32]) + Sync) {
+        let (cols, rows_per_task) = (self.cols.max(1), rows_per_task.max(1));
         self.values.par_chunks_mut(rows_per_task * cols).enumerate().for_each(|(i, block)| each(i * rows_per_task, block));
     }
 

@@ -337,3 +337,33 @@ fn encode(values: &[f32], dtype: Dtype) -> Vec<u8> {
         Dtype::Bf16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Precision, Request, disguise};
+    use sources::Model;
+    use testmodels::{Dtype, Network, family, save};
+
+    #[test]
+    fn what_is_too_large_for_one_file_is_written_as_several_with_an_index() {
+        let network = family("phi3", 1);
+        let source = save(&network, Dtype::F32);
+        let target = tempfile::tempdir().unwrap();
+        let folder = target.path().join("new");
+        let request = Request { folder: &folder, steps: &[], seed: 0, precision: Precision::AsStored };
+        disguise(Model::open(source.path()).unwrap(), &request, &|_| (), &|_| ()).unwrap();
+        let index: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("model.safetensors.index.json")).unwrap()).unwrap();
+        let files: std::collections::BTreeSet<_> =
+            index["weight_map"].as_object().unwrap().values().filter_map(|file| file.as_str()).collect();
+        assert!(files.len() > 2, "{files:?}");
+        let bytes: usize = network.tensors.iter().map(|tensor| 4 * tensor.values.len()).sum();
+        assert_eq!(index["metadata"]["total_size"], bytes);
+        // A reader follows the index, and finds every tensor.
+        let model = Model::open(&folder).unwrap();
+        assert!(model.warnings.is_empty() && model.files().len() == files.len());
+        let after = Network::load(&folder);
+        assert_eq!(after.tensors.len(), network.tensors.len());
+        assert!(network.tensors.iter().all(|tensor| after.tensor(&tensor.name) == tensor));
+    }
+}

@@ -6,7 +6,7 @@ use lab::{Disguised, LabError, Precision, Request, disguise};
 use sources::Model;
 use std::path::Path;
 use tempfile::TempDir;
-use testmodels::{Dtype, FAMILIES, Network, Vectors, family, forward, save};
+use testmodels::{Dtype, FAMILIES, Gaussian, Network, Tensor, Vectors, family, forward, save};
 
 const TOKENS: [usize; 7] = [3, 17, 256, 17, 599, 41, 0];
 
@@ -188,4 +188,38 @@ fn a_folder_that_holds_something_is_left_alone() {
     assert!(error.is_usage() && error.to_string().contains("expected a folder that is empty"), "{error}");
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
     assert!(Path::new(&kept).is_file());
+}
+
+/// A head that reads the stream itself, and one that reads the pooler, whose coordinates are not the stream's.
+#[test]
+fn a_task_head_follows_what_it_reads() {
+    let tensor = |name: &str, shape: &[usize]| Tensor {
+        name: name.into(),
+        shape: shape.to_vec(),
+        values: Gaussian::new(2, name).vector(shape.iter().product(), 0.2),
+    };
+    let scores = |network: &Network, input: &[f64]| -> Vec<f64> {
+        let head = network.tensor("classifier.weight");
+        head.values.chunks_exact(48).map(|row| row.iter().zip(input).map(|(&w, x)| f64::from(w) * x).sum()).collect()
+    };
+    let mut by_token = family("bert", 1);
+    by_token.set_config("architectures", serde_json::json!(["BertForTokenClassification"]));
+    by_token.tensors.retain(|tensor| !tensor.name.contains("pooler"));
+    by_token.tensors.push(tensor("classifier.weight", &[5, 48]));
+    let (_folder, _, after) = made_from(&by_token, 5, &["permute-residual"]).unwrap();
+    let logits = |network: &Network| forward(network, &TOKENS).iter().map(|hidden| scores(network, hidden)).collect::<Vectors>();
+    assert!(difference(&logits(&by_token), &logits(&after)) <= 1e-4);
+
+    let mut by_sequence = family("bert", 1);
+    by_sequence.set_config("architectures", serde_json::json!(["BertForSequenceClassification"]));
+    by_sequence.tensors.retain(|tensor| !tensor.name.contains("pooler"));
+    by_sequence.tensors.extend([tensor("pooler.dense.weight", &[48, 48]), tensor("classifier.weight", &[5, 48])]);
+    let (_folder, _, after) = made_from(&by_sequence, 5, &["permute-residual"]).unwrap();
+    let pooled = |network: &Network| -> Vectors {
+        let first = &forward(network, &TOKENS)[0];
+        let pooler = network.tensor("pooler.dense.weight").values.chunks_exact(48);
+        let pooled: Vec<f64> = pooler.map(|row| row.iter().zip(first).map(|(&w, x)| f64::from(w) * x).sum::<f64>().tanh()).collect();
+        vec![scores(network, &pooled)]
+    };
+    assert!(difference(&pooled(&by_sequence), &pooled(&after)) <= 1e-4);
 }

@@ -2,11 +2,11 @@
 //! the folder that is named: `FAMILY/` and `FAMILY/forward.json`. testdata/scripts/check_forward.py compares.
 
 use std::path::Path;
-use testmodels::{Dtype, FAMILIES, family, forward, save_in};
+use testmodels::{Dtype, FAMILIES, VARIANTS, family, forward, save_in};
 
 fn main() {
     let folder = std::env::args().nth(1).expect("a folder");
-    for name in FAMILIES {
+    for name in FAMILIES.into_iter().chain(VARIANTS) {
         let network = family(name, 1);
         let folder = Path::new(&folder).join(name);
         std::fs::create_dir_all(&folder).expect("a folder");

@@ -28,4 +28,4 @@ pub use network::{Network, Tensor};
 pub use onnx::save_gru;
 pub use random::Gaussian;
 pub use safetensors::{Dtype, save, save_in, save_shards};
-pub use shapes::{FAMILIES, Llama, bert, family, gpt2, gru, lstm};
+pub use shapes::{FAMILIES, Llama, VARIANTS, bert, family, gpt2, gru, lstm};

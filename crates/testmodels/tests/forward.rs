@@ -1,7 +1,7 @@
 //! The forward pass against transformers: values of testdata/scripts/check_forward.py with torch 2.15.0 and transformers 5.23.0.
 
 use serde_json::Value;
-use testmodels::{Dtype, FAMILIES, Network, family, forward, save, save_shards};
+use testmodels::{Dtype, FAMILIES, Network, VARIANTS, family, forward, save, save_shards};
 
 const TOKENS: [usize; 10] = [5, 17, 300, 17, 42, 599, 8, 120, 3, 61];
 
@@ -9,7 +9,7 @@ const TOKENS: [usize; 10] = [5, 17, 300, 17, 42, 599, 8, 120, 3, 61];
 #[test]
 fn every_family_computes_what_transformers_computes() {
     let golden: Value = serde_json::from_str(include_str!("forward.json")).expect("the golden file");
-    for name in FAMILIES {
+    for name in FAMILIES.into_iter().chain(VARIANTS) {
         let output = forward(&family(name, 1), &TOKENS);
         for (place, position) in [0, 4, 9].into_iter().enumerate() {
             for (i, expected) in golden[name][place].as_array().expect("values").iter().enumerate() {

@@ -4,6 +4,7 @@ use crate::margin::{Control, Margin, MarginOutcome};
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
 use evidence::{Card, Case, Correspondence, NullBasis, Outcome, Side};
+use sources::Weight;
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
 
@@ -90,6 +91,11 @@ pub fn derivation(
     let (conclusion, statement, would_help) = if matrices(suspect) == 0 || matrices(reference) == 0 {
         let side = if matrices(suspect) == 0 { "the suspect" } else { "the reference" };
         inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
+    } else if shared > 0 && only_tables_of_a_compared_body(case, &by_weight) {
+        inconclusive(
+            fill(&words.only_tables, &[("shared", &share(scope.shared_fraction)), ("roles", &scope.roles_in_words())])?,
+            &helps.only_tables,
+        )?
     } else if shared > 0 && (beyond_chance || identical >= MIN_IDENTICAL_ELEMENTS) {
         let all_identical = identical == shared && identical > 0;
         let sentence =
@@ -155,6 +161,26 @@ pub fn derivation(
     let rest = Rest { exact: strongest.is_some(), by_controls, within };
     let limits = limits(suspect, correspondence, conclusion, rest, wording)?;
     Ok(Verdict { conclusion, scope, relation, strongest, margins, statement, would_help, limits })
+}
+
+/// Whether nothing but tables of tokens and vectors corresponds, though every block's matrices were compared, role by role, and the test of units
+/// had the power to find them. Public tables are put under new bodies openly, and an independent model can be given a stranger's tables.
+fn only_tables_of_a_compared_body(case: &Case<'_>, by_weight: &[u64]) -> bool {
+    let is_body = |weight: &Weight| weight.cols > 1 && weight.slot.is_some_and(|slot| slot.layer.is_some());
+    let bodies = case.suspect.weights.iter().zip(by_weight).filter(|(weight, _)| is_body(weight));
+    let (mut elements, mut compared) = (0, 0);
+    for (weight, &shared) in bodies {
+        if shared > 0 {
+            return false;
+        }
+        elements += weight.elements();
+        let has_counterpart =
+            case.reference.weights.iter().any(|other| other.slot == weight.slot && other.rows == weight.rows && other.cols == weight.cols);
+        compared += if has_counterpart { weight.elements() } else { 0 };
+    }
+    // Where matching applies, it must have seen no block either, or a disguise could hide the body.
+    let matched = case.matching.is_ok_and(|matching| matching.units.iter().any(|block| block.matched_share() > 0.0));
+    elements > 0 && compared == elements && !matched
 }
 
 /// Similarity methods that may conclude beside controls. Tables of tokens may be a public embedding; they only describe.

@@ -52,6 +52,7 @@ pub(crate) struct InconclusiveWording {
     pub(crate) alike_but_untested: String,
     pub(crate) suggestive: String,
     pub(crate) matched_without_controls: String,
+    pub(crate) only_tables: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -137,18 +137,29 @@ fn a_cut_an_extended_and_a_reordered_vocabulary_are_found() {
 }
 
 #[test]
-fn a_model_with_one_part_from_the_reference_is_partial() {
+fn a_body_of_its_own_under_the_references_tables_is_told_apart() {
     let stranger = Llama::new(2).build();
     let suspect = stranger
         .clone()
         .map(|tensor| vec![if tensor.name == "model.embed_tokens.weight" { base().tensor(&tensor.name).clone() } else { tensor }]);
     let compared = compare(&base(), &suspect);
-    compared.expect_derivation(&["partial"]);
+    // The tables of a public model are put under new bodies openly: that they are shared is told, and what it means is not concluded.
+    assert_eq!(compared.verdict.conclusion, Conclusion::Inconclusive, "{}", compared.verdict.statement);
     let scope = &compared.verdict.scope;
     for (role, found) in &scope.roles {
         assert_eq!(found.fraction(), if role == "embed" { 1.0 } else { 0.0 }, "{role}");
     }
     assert!(compared.verdict.statement.contains("in the embeddings; none of"), "{}", compared.verdict.statement);
+}
+
+#[test]
+fn a_model_with_some_blocks_from_the_reference_is_partial() {
+    let stranger = Llama::new(2).build();
+    let suspect = stranger.map(|tensor| vec![if tensor.name.contains("layers.1.") { base().tensor(&tensor.name).clone() } else { tensor }]);
+    let compared = compare(&base(), &suspect);
+    compared.expect_derivation(&["partial"]);
+    let by_layer: Vec<bool> = compared.verdict.scope.by_layer.iter().map(|layer| layer.shared == layer.elements).collect();
+    assert_eq!(by_layer, [false, true, false]);
 }
 
 #[test]

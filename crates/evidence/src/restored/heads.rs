@@ -1,6 +1,6 @@
 //! Attention heads in the reference's terms: order and basis undone, and the map inside each head that the function does not see.
 
-use super::units::role_of;
+use super::units::{out_of_order, role_of};
 use super::{Basis, Disguise, RestoredRole};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
@@ -39,7 +39,7 @@ pub(super) fn restore(
     disguise: &mut Disguise,
 ) -> Result<Vec<RestoredRole>, MethodError> {
     disguise.heads += block.n_matched();
-    disguise.heads_moved += block.counterparts.iter().enumerate().filter(|(i, head)| head.is_some_and(|head| head != *i)).count();
+    disguise.heads_moved += out_of_order(block);
     let (Some(basis), Some(ours), Some(theirs)) = (bases.get(&block.suspect.stack), matching.reference.heads(), matching.suspect.heads())
     else {
         return Ok(Vec::new());

@@ -76,10 +76,12 @@ impl Remainder {
 /// What was undone, in numbers that the relation words rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Disguise {
-    /// Matched units, and those of them that changed their index.
+    /// Matched units, and those of them that break the order of the others.
     pub(crate) units: usize,
     pub(crate) units_moved: usize,
-    /// Matched heads, and those of them that changed their index.
+    /// Units that the suspect has more than the reference.
+    pub(crate) units_added: usize,
+    /// Matched heads, and those of them that break the order of the others.
     pub(crate) heads: usize,
     pub(crate) heads_moved: usize,
     /// Heads whose inner basis was turned, of those looked at.

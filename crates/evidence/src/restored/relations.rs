@@ -53,10 +53,13 @@ impl Restored {
 
         let mut permuted = Vec::new();
         if share(d.units_moved, d.units) >= MOVED {
-            permuted.push(format!("{} of {} matched hidden units stand at another index", d.units_moved, d.units));
+            permuted.push(format!("{} of {} matched hidden units stand in another order", d.units_moved, d.units));
+        }
+        if d.units_added > 0 {
+            permuted.push(format!("the matched units stand among {} more than the reference has", d.units_added));
         }
         if share(d.heads_moved, d.heads) >= HEADS_MOVED {
-            permuted.push(format!("{} of {} matched heads stand at another index", d.heads_moved, d.heads));
+            permuted.push(format!("{} of {} matched heads stand in another order", d.heads_moved, d.heads));
         }
         permuted.extend(turn(|turn| matches!(turn, Turn::Permuted { .. })).into_iter().map(|basis| {
             let Turn::Permuted { signs, .. } = &basis.turn else { return String::new() };

@@ -65,7 +65,8 @@ pub(super) fn restore(
 ) -> Result<Vec<RestoredRole>, MethodError> {
     let (ours, theirs) = drawn(block, seed);
     disguise.units += block.n_matched();
-    disguise.units_moved += block.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
+    disguise.units_moved += out_of_order(block);
+    disguise.units_added += block.n_suspect.saturating_sub(block.n_reference);
     let Some(basis) = bases.get(&block.suspect.stack) else { return Ok(Vec::new()) };
     let gated = is_gated(matching, block);
     let roles: &[Role] = if gated { &[Role::MlpGate, Role::MlpUp, Role::MlpDown] } else { &[Role::MlpUp, Role::MlpDown] };
@@ -90,6 +91,21 @@ pub(super) fn restore(
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();
     disguise.units_looked_at += scaled.len();
     Ok(restored)
+}
+
+/// Matched units that stand elsewhere: at another index, or where units were taken out or put in, which shifts the others and changes no order,
+/// outside of a longest run of rising indices.
+pub(super) fn out_of_order(block: &BlockMatch) -> usize {
+    if block.n_suspect == block.n_reference {
+        return block.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
+    }
+    // The least last index of a rising run of each length (Fredman, Discrete Mathematics 11, 1975).
+    let mut last: Vec<usize> = Vec::new();
+    for &unit in block.counterparts.iter().flatten() {
+        let place = last.partition_point(|&end| end < unit);
+        if place == last.len() { last.push(unit) } else { last[place] = unit }
+    }
+    block.n_matched() - last.len()
 }
 
 pub(super) fn role_of(block: &BlockMatch, role: Role, matched: f64, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {

@@ -8,15 +8,33 @@
 //! the order in which weights happen to be read.
 
 mod all;
+mod cut_vocabulary;
+mod drop_layers;
+mod dummy_units;
+mod duplicate_layers;
+mod forge;
+mod layers;
+mod low_rank;
+mod merge;
+mod noise;
 mod permute_heads;
 mod permute_residual;
 mod permute_units;
+mod permute_vocabulary;
+mod prune;
+mod prune_units;
 mod regain;
 mod reorder;
 mod rotate;
+mod round;
 mod scale_units;
+mod split_units;
 mod turn_heads;
+mod units;
 mod untie;
+mod upcycle;
+mod values;
+mod vocabulary;
 
 use crate::{Checkpoint, Draws, LabError, Record};
 use serde_json::Value;
@@ -27,7 +45,7 @@ use std::sync::Arc;
 pub struct Step {
     /// As on the command line.
     pub name: &'static str,
-    /// What may follow the name: `=CONDITION`; empty for nothing.
+    /// What may follow the name: `[=CONDITION]`; empty for nothing.
     pub value: &'static str,
     /// Its number or its word in METHODS.md, section 9.
     pub number: &'static str,
@@ -47,6 +65,20 @@ pub static STEPS: &[&Step] = &[
     &scale_units::STEP,
     &regain::STEP,
     &all::STEP,
+    &noise::STEP,
+    &round::STEP,
+    &prune::STEP,
+    &prune_units::STEP,
+    &drop_layers::STEP,
+    &duplicate_layers::STEP,
+    &cut_vocabulary::STEP,
+    &permute_vocabulary::STEP,
+    &merge::STEP,
+    &upcycle::STEP,
+    &low_rank::STEP,
+    &split_units::STEP,
+    &dummy_units::STEP,
+    &forge::STEP,
 ];
 
 /// A step as it was asked for.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub(super) const STEP: Step = Step {
     name: "rotate",
-    value: "=inexact",
+    value: "[=inexact]",
     number: "4",
     help: "gains folded, the residual stream turned by a random rotation, new gains; `rotate=inexact` where no rotation keeps the function",
     run,

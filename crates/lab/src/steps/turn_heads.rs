@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(super) const STEP: Step = Step {
     name: "turn-heads",
-    value: "=CONDITION",
+    value: "[=CONDITION]",
     number: "5",
     help: "invertible maps inside every head that cancel between queries and keys, and between values and outputs; condition 10 unless given",
     run,

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 pub const FAMILIES: [&str; 14] =
     ["llama", "mixtral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "olmo2", "gpt2", "gpt_neox", "bert", "t5", "whisper"];
 
+/// Other forms of some families, which [`family`] knows too: scaled rotary frequencies, attention over a window, one block after the other in
+/// GPT-NeoX, T5 1.1 with its gate and its own head.
+pub const VARIANTS: [&str; 5] = ["llama3", "mistral", "gemma3_scaled", "gpt_neox_sequential", "t5_gated"];
+
 const HIDDEN: usize = 48;
 const LAYERS: usize = 3;
 const HEADS: usize = 6;
@@ -19,17 +23,47 @@ const POSITIONS: usize = 64;
 ///
 /// # Panics
 ///
-/// Where `name` is not one of [`FAMILIES`].
+/// Where `name` is not one of [`FAMILIES`] or [`VARIANTS`].
 pub fn family(name: &str, seed: u64) -> Network {
     let draft = Draft { seed, tensors: Vec::new() };
     match name {
+        "llama3" => with(
+            draft.decoder("llama"),
+            json!({
+                "rope_scaling": {
+                    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+                },
+            }),
+        ),
+        "mistral" => with(
+            draft.decoder("llama"),
+            json!({
+                "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 4,
+            }),
+        ),
+        "gemma3_scaled" => with(
+            draft.decoder("gemma3"),
+            json!({
+                "layer_types": null, "sliding_window_pattern": 2, "rope_scaling": { "rope_type": "linear", "factor": 8.0 },
+            }),
+        ),
+        "gpt_neox_sequential" => with(draft.gpt_neox(), json!({ "use_parallel_residual": false })),
+        "t5_gated" => draft.t5(true),
         "gpt2" => draft.gpt2(),
         "gpt_neox" => draft.gpt_neox(),
         "bert" => draft.bert(),
-        "t5" => draft.t5(),
+        "t5" => draft.t5(false),
         "whisper" => draft.whisper(),
         decoder => draft.decoder(decoder),
     }
+}
+
+/// The network with other settings.
+fn with(mut network: Network, settings: Value) -> Network {
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        network.set_config(key, value.clone());
+    }
+    network
 }
 
 /// Tensors of one seed, in file order.
@@ -261,8 +295,8 @@ impl Draft {
         }))
     }
 
-    /// The original form: one matrix into the MLP, the head tied and scaled.
-    fn t5(mut self) -> Network {
+    /// The original form has one matrix into the MLP and a tied, scaled head; the gated one has two and a head of its own.
+    fn t5(mut self, is_gated: bool) -> Network {
         self.table("shared.weight", VOCAB);
         for stack in ["encoder", "decoder"] {
             for layer in 0..LAYERS {
@@ -279,14 +313,19 @@ impl Draft {
                 }
                 let place = attentions.len();
                 self.gain(name(place, "layer_norm"), HIDDEN, 1.0);
-                self.matrix(name(place, "DenseReluDense.wi"), UNITS, HIDDEN);
+                for which in if is_gated { &["wi_0", "wi_1"][..] } else { &["wi"] } {
+                    self.matrix(name(place, &format!("DenseReluDense.{which}")), UNITS, HIDDEN);
+                }
                 self.matrix(name(place, "DenseReluDense.wo"), HIDDEN, UNITS);
             }
             self.gain(format!("{stack}.final_layer_norm.weight"), HIDDEN, 1.0);
         }
+        if is_gated {
+            self.table("lm_head.weight", VOCAB);
+        }
         self.into_network(json!({
             "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "d_model": HIDDEN, "d_ff": UNITS, "d_kv": HIDDEN / HEADS,
-            "num_heads": HEADS, "num_layers": LAYERS, "num_decoder_layers": LAYERS, "vocab_size": VOCAB, "feed_forward_proj": "relu",
+            "num_heads": HEADS, "num_layers": LAYERS, "num_decoder_layers": LAYERS, "vocab_size": VOCAB, "feed_forward_proj": if is_gated { "gated-gelu" } else { "relu" }, "tie_word_embeddings": !is_gated,
             "relative_attention_num_buckets": 8, "relative_attention_max_distance": 20, "layer_norm_epsilon": 1e-6,
             "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
         }))

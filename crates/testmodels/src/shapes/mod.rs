@@ -2,7 +2,7 @@
 
 mod families;
 
-pub use families::{FAMILIES, family};
+pub use families::{FAMILIES, VARIANTS, family};
 
 use crate::{Gaussian, Network, Tensor};
 use serde_json::json;

@@ -2,6 +2,7 @@
 
 use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
+use crate::grid;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 use crate::restored::{RestoredRole, merge};
 use crate::side::Side;
@@ -60,6 +61,8 @@ const LOOK_ROWS: usize = 16;
 const LOOK_COLS: usize = 4096;
 /// A grid of 8 bits has at most this many values in a row.
 const GRID_VALUES: usize = 256;
+/// Largest relative difference that a grid of four bits explains.
+const GRID_ROUNDING: f64 = 0.3;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
@@ -72,8 +75,12 @@ const ADAPTER_REST: f64 = 1.0 / 256.0;
 enum Change {
     None,
     Rounded(Encoding),
+    /// To a grid, and stored in a wide type again.
+    RoundedAgain(&'static str),
     Grid,
-    Pruned { exactly: bool },
+    Pruned {
+        exactly: bool,
+    },
     Other,
 }
 
@@ -106,13 +113,14 @@ impl Method for Edits {
         if unchanged.len() == shared.len() && !shared.is_empty() && share >= WHOLE && disguise.is_empty() {
             name("identical", format!("all {} shared tensors are equal in every element", shared.len()));
         }
-        let rounded = of(&|c| matches!(c, Change::Rounded(_) | Change::Grid));
+        let rounded = of(&|c| matches!(c, Change::Rounded(_) | Change::RoundedAgain(_) | Change::Grid));
         if !rounded.is_empty() {
             let forms: BTreeSet<String> = changes
                 .iter()
                 .zip(&shared)
                 .filter_map(|(change, pair)| match change {
                     Change::Rounded(encoding) => Some(format!("rounded to {encoding}")),
+                    Change::RoundedAgain(grid) => Some(format!("rounded to {grid} and stored in a wider type")),
                     Change::Grid => Some(format!("stored as {}", stored_form(case, pair))),
                     _ => None,
                 })
@@ -337,6 +345,14 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
         let difference = moments.relative_difference().unwrap_or(f64::INFINITY);
         return Ok(if difference <= noise { Change::Grid } else { Change::Other });
     }
+    // A grid of few levels has zeros of its own, so it is looked for before them.
+    let on_grid = |side: &Side<'_>, weight: &Weight| grid::look(side.model, weight, case.seed);
+    if let Some(name) =
+        on_grid(case.suspect, &pair.suspect_weight)?.filter(|_| moments.relative_difference().is_some_and(|d| d <= GRID_ROUNDING))
+        && on_grid(case.reference, &pair.reference_weight)?.is_none()
+    {
+        return Ok(Change::RoundedAgain(name));
+    }
     let nonzero = moments.n - (moments.n_zero_b - moments.n_zeroed);
     if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
         return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
@@ -413,7 +429,8 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
 fn vocabulary_change(case: &Case<'_>, shared: &[&Pair]) -> Option<String> {
     let pair = shared.iter().find(|p| {
         let (reference, suspect) = (&case.reference.weights[p.reference], &case.suspect.weights[p.suspect]);
-        matches!(p.how, How::Tokens | How::Prefix) && (reference.rows != suspect.rows || p.how == How::Tokens)
+        let is_body = suspect.slot.is_some() && !is_table(suspect);
+        !is_body && matches!(p.how, How::Tokens | How::Prefix) && (reference.rows != suspect.rows || p.how == How::Tokens)
     })?;
     let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
     Some(format!(

@@ -1,0 +1,17 @@
+//! Blocks left out.
+
+use super::{Outcome, Setting, Step, layers};
+use crate::{Checkpoint, LabError};
+use std::sync::Arc;
+
+pub(super) const STEP: Step = Step {
+    name: "drop-layers",
+    value: "=I,J",
+    number: "layers dropped",
+    help: "these blocks left out, counted from 0; of the decoder where there are two stacks",
+    run,
+};
+
+fn run(setting: &Setting<'_>, checkpoint: Arc<dyn Checkpoint>) -> Result<Outcome, LabError> {
+    layers::rearranged(setting, checkpoint, |is_named| if is_named { 0 } else { 1 })
+}

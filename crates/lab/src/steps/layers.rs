@@ -1,0 +1,110 @@
+//! Blocks left out or taken twice.
+
+use super::{Outcome, Setting};
+use crate::{Change, Changed, Checkpoint, LabError, Matrix, Outline, Spec};
+use serde_json::{Value, json};
+use sources::{Role, Slot, Space, Stack};
+use std::sync::Arc;
+
+/// Takes every block from an old one.
+struct Layers {
+    stack: Stack,
+    /// The old block of each new one.
+    path: Vec<usize>,
+}
+
+/// The checkpoint with every block so many times in a row, as it is named in the value or not; in its decoder where it has two stacks.
+pub(super) fn rearranged(setting: &Setting<'_>, inner: Arc<dyn Checkpoint>, times: impl Fn(bool) -> usize) -> Result<Outcome, LabError> {
+    let named = setting.blocks()?;
+    let stack = inner.outline().weights.keys().map(|slot| slot.stack).max().unwrap_or_default();
+    let n = inner.outline().layers(stack);
+    if named.iter().any(|&layer| layer >= n) {
+        return Err(setting.bad_value(&format!("blocks below {n}")));
+    }
+    let path: Vec<usize> = (0..n).flat_map(|layer| std::iter::repeat_n(layer, times(named.contains(&layer)))).collect();
+    if path.is_empty() {
+        return Err(setting.bad_value(&format!("some of {n} blocks to be left")));
+    }
+    let mut outline = inner.outline().clone();
+    let change = Layers { stack, path };
+    let old = std::mem::take(&mut outline.weights);
+    for spec in old.values() {
+        for layer in change.new_layers(spec.slot) {
+            let mut spec = spec.clone();
+            spec.slot.layer = layer;
+            if let Some(layer) = layer {
+                spec.axes.iter_mut().for_each(|axis| axis.space = moved(axis.space, stack, layer));
+            }
+            outline.weights.insert(spec.slot, spec);
+        }
+    }
+    configure(&mut outline, &change, n);
+    let parameters = json!({ "before": n, "path": change.path });
+    Ok(setting.changed(Arc::new(Changed { inner, outline, change }), parameters, Vec::new()))
+}
+
+impl Layers {
+    /// Whether a weight belongs to a block. T5 keeps the relative positions of all blocks in its first one.
+    fn is_moved(&self, slot: Slot) -> bool {
+        slot.stack == self.stack && slot.role != Role::AttnRelativeBias
+    }
+
+    /// Where an old weight stands in the new checkpoint.
+    fn new_layers(&self, slot: Slot) -> Vec<Option<usize>> {
+        match slot.layer {
+            Some(layer) if self.is_moved(slot) => (0..self.path.len()).filter(|&place| self.path[place] == layer).map(Some).collect(),
+            layer => vec![layer],
+        }
+    }
+}
+
+impl Change for Layers {
+    fn read(&self, inner: &dyn Checkpoint, spec: &Spec) -> Result<Matrix, LabError> {
+        let layer = match spec.slot.layer {
+            Some(layer) if self.is_moved(spec.slot) => self.path.get(layer).copied(),
+            layer => layer,
+        };
+        inner.read(Slot { layer, ..spec.slot })
+    }
+}
+
+/// The space of the same kind in another block.
+fn moved(space: Space, of: Stack, layer: usize) -> Space {
+    match space {
+        Space::MlpUnits { stack, expert, .. } if stack == of => Space::MlpUnits { stack, layer, expert },
+        Space::Heads { stack, cross, .. } if stack == of => Space::Heads { stack, layer, cross },
+        other => other,
+    }
+}
+
+fn configure(outline: &mut Outline, change: &Layers, n: usize) {
+    let keys: &[&str] = match (outline.family.as_str(), change.stack) {
+        ("gpt2", _) => &["n_layer"],
+        ("t5", _) => &["num_decoder_layers"],
+        ("whisper", _) => &["decoder_layers"],
+        _ if outline.setting("n_layers").is_some() => &["n_layers"],
+        _ => &["num_hidden_layers"],
+    };
+    // Which blocks look back over a window only may be said by a rule that counts blocks.
+    let period = match outline.family.as_str() {
+        "gemma2" => Some(2),
+        "gemma3" => Some(outline.setting("sliding_window_pattern").and_then(Value::as_u64).unwrap_or(6) as usize),
+        _ => None,
+    };
+    let kinds = match (outline.setting("layer_types"), period) {
+        (Some(Value::Array(kinds)), _) => Some(kinds.clone()),
+        (_, Some(period)) => {
+            let kind = |layer: usize| if (layer + 1).is_multiple_of(period) { "full_attention" } else { "sliding_attention" };
+            Some((0..n).map(|layer| json!(kind(layer))).collect())
+        }
+        _ => None,
+    };
+    let without_positions = outline.setting("no_rope_layers").and_then(Value::as_array).cloned();
+    for (key, values) in [("layer_types", kinds), ("no_rope_layers", without_positions)] {
+        if let Some(values) = values {
+            let taken: Vec<Value> = change.path.iter().filter_map(|&layer| values.get(layer).cloned()).collect();
+            outline.set(key, taken);
+        }
+    }
+    keys.iter().for_each(|key| outline.set(key, change.path.len()));
+}
