@@ -57,10 +57,7 @@ fn root() -> &'static Path {
 
 /// Where fetched weights and bench files go: outside the tree, in the user's cache.
 fn cache() -> Result<PathBuf, Error> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("FILIATION_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|p| p.join("filiation")))
-        .or_else(|| set("HOME").map(|p| p.join(".cache/filiation")))
+    filiation::cache::folder(|name| std::env::var_os(name))
         .ok_or_else(|| Error::Failed("cache: found neither FILIATION_CACHE nor XDG_CACHE_HOME nor HOME, expected one of them".into()))
 }
 

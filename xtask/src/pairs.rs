@@ -280,7 +280,7 @@ fn check(pairs: &Pairs, slice: &Slice, cache: &Path) -> Result<(), Error> {
             continue;
         };
         let output = Command::new(&program)
-            .args(["compare", "--quiet", "--format", "json"])
+            .args(["compare", "--quiet", "--no-registered-controls", "--format", "json"])
             .args([&reference, &suspect])
             .output()
             .map_err(Error::io("run", &program))?;

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::cli::Compare;
+use crate::controls::beside::Chosen;
 use evidence::{Access, Card, Case, Explanation, METHODS, Observation, Outcome, Pair, Profile, Question, Restored};
 use report::data;
 use sources::digest::Custody;
@@ -23,8 +24,7 @@ pub(crate) struct Examined<'a> {
 
 /// The same methods on an independent model.
 pub(crate) struct ControlOutcomes<'a> {
-    pub(crate) model: &'a Model,
-    pub(crate) custody: Custody,
+    pub(crate) control: &'a Chosen,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -32,7 +32,7 @@ impl ControlOutcomes<'_> {
     /// What a method observed on this control, as the verdict compares it.
     pub(crate) fn beside(&self, method: usize) -> verdict::Control {
         let profile = observed(&self.outcomes[method]).and_then(|o| o.profile.clone());
-        verdict::Control { name: self.model.path.display().to_string(), profile }
+        verdict::Control { name: self.control.model.path.display().to_string(), profile }
     }
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
     let (case, given) = (examined, examined.case);
     let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
     custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
-    custody.extend(case.controls.iter().flat_map(|control| custody_files(data::SideRole::Control, &control.custody)));
+    custody.extend(case.controls.iter().flat_map(|beside| custody_files(data::SideRole::Control, &beside.control.custody)));
     let pairs = given.correspondence.pairs.iter().map(|pair| (given.suspect.weights[pair.suspect].label(), pair)).collect();
     Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
@@ -48,7 +48,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
         case: data::Case {
             reference: side(given.reference.model, case.reference_custody),
             suspect: side(given.suspect.model, case.suspect_custody),
-            controls: case.controls.iter().map(|c| side(c.model, &c.custody)).collect(),
+            controls: case.controls.iter().map(|c| side(&c.control.model, &c.control.custody)).collect(),
             seed: case.args.seed,
         },
         verdicts: vec![verdict(case)?],
@@ -76,7 +76,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
             .collect(),
         limits: case.verdict.limits.clone(),
         custody,
-        command: Some(command(case.args)),
+        command: Some(command(case)),
     })
 }
 
@@ -170,10 +170,10 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
     let controls = case
         .controls
         .iter()
-        .map(|control| {
-            let observed = observed(&control.outcomes[index]);
+        .map(|beside| {
+            let observed = observed(&beside.outcomes[index]);
             data::Control {
-                model: control.model.path.display().to_string(),
+                model: beside.control.model.path.display().to_string(),
                 statistic: observed.map(|o| o.statistic),
                 log10_p: observed.and_then(|o| o.p_value).map(PValue::log10),
             }
@@ -444,7 +444,9 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
     list
 }
 
-fn command(args: &Compare) -> String {
+/// Names every control, registered or not, so that whoever runs it elsewhere gets this report.
+fn command(case: &Examined<'_>) -> String {
+    let args = case.args;
     let quote = |text: &str| {
         if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) {
             text.to_owned()
@@ -458,9 +460,10 @@ fn command(args: &Compare) -> String {
         quote(&args.reference.display().to_string()),
         quote(&args.suspect.display().to_string()),
     ];
-    for control in &args.control {
-        words.extend(["--control".to_owned(), quote(&control.display().to_string())]);
+    for beside in case.controls {
+        words.extend(["--control".to_owned(), quote(&beside.control.given.display().to_string())]);
     }
+    words.push("--no-registered-controls".into());
     for parent in &args.parent {
         words.extend(["--parent".to_owned(), quote(&parent.display().to_string())]);
     }

@@ -26,6 +26,12 @@ pub enum Command {
     Compare(Compare),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
     Inspect(Inspect),
+    /// Keep a registry of independent models, for `compare` to take as controls.
+    Controls {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Controls,
+    },
     /// What a method tests, survives and fails on.
     Explain(Explain),
     /// Make models with a known history, to test methods on.
@@ -75,6 +81,9 @@ pub struct Compare {
     /// An independent model to judge the suspect's similarities by; three or more allow a conclusion. Can be given several times.
     #[arg(long, value_name = "MODEL")]
     pub control: Vec<PathBuf>,
+    /// Take no controls but those of `--control`; else the registered ones of the reference's shape stand beside them. See `filiation controls`.
+    #[arg(long)]
+    pub no_registered_controls: bool,
     /// A further model that the suspect may be a mixture of; can be given several times.
     #[arg(long, value_name = "MODEL")]
     pub parent: Vec<PathBuf>,
@@ -106,6 +115,29 @@ pub struct Inspect {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// The subcommands of `controls`.
+#[derive(Debug, Subcommand)]
+pub enum Controls {
+    /// Register models that are known to be independent of those that will be references. The weights stay where they are.
+    Add {
+        /// A weight file, a folder, or the id of a model in the Hub cache.
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<PathBuf>,
+    },
+    /// List the registered controls by shape class.
+    List {
+        /// How to print.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Take models out of the registry; their weights are not touched.
+    Remove {
+        /// A registered path, or a tensor root, or its first eight digits or more.
+        #[arg(required = true, value_name = "MODEL|DIGEST")]
+        controls: Vec<PathBuf>,
+    },
 }
 
 /// Arguments of `explain`.

@@ -1,11 +1,14 @@
 //! The command line program as a library, so that `xtask` makes its reference and man page from the same definition.
 
 mod assemble;
+pub mod cache;
 pub mod cli;
 mod commands;
+mod controls;
 mod error;
 mod printer;
 mod progress;
+mod whole;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -59,6 +62,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(if failed { EXIT_CONCLUSION } else { 0 }));
         }
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
+        Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,
         Command::Methods { format } => commands::methods::run(*format, printer)?,

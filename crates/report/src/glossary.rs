@@ -139,6 +139,10 @@ pub const TERMS: &[Term] = &[
         "self-test",
         "Each control is held against the others as if it were the suspect; where one of them would stand out, the controls do not serve.",
     ),
+    code(
+        "shape class",
+        "Models of equal width, number of blocks and MLP units, whatever their family is called; by it the registry finds controls for a reference.",
+    ),
     code("slot", "A role at a place: `3.mlp_up`, block 3's MLP up matrix."),
     code(
         "space",

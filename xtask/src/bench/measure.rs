@@ -161,7 +161,11 @@ pub(super) fn compare(program: &Path, pair: &CheckpointPair, arguments: &[&str])
     let output = tempfile::tempfile().map_err(Error::io("create", Path::new("a temporary file")))?;
     let stdout = output.try_clone().map_err(Error::io("create", Path::new("a temporary file")))?;
     let mut command = Command::new(program);
-    command.args(["compare", "--quiet", "--format", "json"]).args(arguments).args([&pair.reference, &pair.suspect]).stdout(stdout);
+    command
+        .args(["compare", "--quiet", "--no-registered-controls", "--format", "json"])
+        .args(arguments)
+        .args([&pair.reference, &pair.suspect])
+        .stdout(stdout);
     let mut peak_bytes = None;
     let (cost, status) = timed(|| {
         let mut child = command.spawn().map_err(Error::io("run", program))?;

@@ -3,14 +3,15 @@
 use crate::assemble::{self, Examined};
 use crate::cli::{Compare, Format};
 use crate::commands::explain::find_method;
+use crate::controls::Registry;
+use crate::controls::beside::Choice;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::{Error, assemble::ControlOutcomes};
+use crate::{Error, assemble::ControlOutcomes, whole};
 use evidence::{Advance, Card, METHODS, Method, Outcome, Prepared, Side};
 use rayon::prelude::*;
 use sources::{FormatError, Model, SourceError, digest, hub};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
@@ -27,24 +28,21 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
         tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
     }
-    let cache = hub::cache(|name| std::env::var_os(name));
-    let open = |path: &Path| -> Result<Model, Error> {
-        let model = Model::open(&hub::resolve(path, cache.as_deref())?)?;
-        if model.is_adapter {
-            return Err(not_weights(&model).into());
-        }
-        for warning in &model.warnings {
-            progress.note(&format!("warning: `{}`: {warning}", path.display()));
-        }
-        Ok(model)
-    };
-    let reference = open(&args.reference)?;
-    let suspect = open(&args.suspect)?;
-    let controls: Vec<Model> = args.control.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
-    let parents: Vec<Model> = args.parent.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+    let reference = open(&args.reference, progress)?;
+    let suspect = open(&args.suspect, progress)?;
+    let controls: Vec<Model> = args.control.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
+    let parents: Vec<Model> = args.parent.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
 
     let reference_custody = custody(&reference, "digests of the reference", progress)?;
     let suspect_custody = custody(&suspect, "digests of the suspect", progress)?;
+    let mut choice = Choice::beside(&reference_custody, &suspect_custody, progress);
+    for (path, control) in args.control.iter().zip(controls) {
+        choice.take_given(path.clone(), control)?;
+    }
+    if let Some(registry) = Registry::of_user().filter(|_| !args.no_registered_controls) {
+        choice.take_registered(&registry, &reference)?;
+    }
+    let controls = choice.finish();
 
     let reference_side = side(&reference)?;
     let suspect_side = side(&suspect)?;
@@ -54,10 +52,10 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
     for control in &controls {
-        let control_side = side(control)?;
+        let control_side = side(&control.model)?;
         let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?;
         let outcomes = observe(&prepared, "control", &methods, progress)?;
-        beside.push(ControlOutcomes { model: control, custody: custody(control, "digests of a control", progress)?, outcomes });
+        beside.push(ControlOutcomes { control, outcomes });
     }
 
     let cards: Vec<_> = methods.iter().map(|method| method.card()).zip(outcomes).collect();
@@ -77,7 +75,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let written = match &args.report {
         Some(folder) => {
             let html = report::html::render(&report).map_err(|e| Error::Report(e.to_string()))?;
-            write_whole(folder, &[("report.json", &json), ("report.html", &html)])?;
+            whole::write(folder, &[("report.json", &json), ("report.html", &html)])?;
             Some(folder.join("report.html"))
         }
         None => None,
@@ -91,7 +89,19 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     Ok(conclusion)
 }
 
-fn custody(model: &Model, what: &str, progress: &Progress) -> Result<digest::Custody, Error> {
+/// Opens what an argument names, with its warnings on stderr.
+pub(crate) fn open(path: &Path, progress: &Progress) -> Result<Model, Error> {
+    let model = Model::open(&hub::resolve(path, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
+    if model.is_adapter {
+        return Err(not_weights(&model).into());
+    }
+    for warning in &model.warnings {
+        progress.note(&format!("warning: `{}`: {warning}", path.display()));
+    }
+    Ok(model)
+}
+
+pub(crate) fn custody(model: &Model, what: &str, progress: &Progress) -> Result<digest::Custody, Error> {
     let phase = progress.bytes(what, digest::custody_bytes(model));
     Ok(digest::custody(model, &|n| phase.advance(n))?)
 }
@@ -142,24 +152,4 @@ fn not_weights(model: &Model) -> SourceError {
     FormatError::new("model", "an adapter: low-rank changes to another model's weights", "the weights themselves")
         .hint(format!("merge it into its base model{base} with the library that made it, then compare the result"))
         .at(&model.path)
-}
-
-/// Writes files so that each is whole or not there: interrupting the run leaves no half-written report.
-fn write_whole(folder: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
-    let mut written = Vec::new();
-    for (name, text) in files {
-        let path = folder.join(name);
-        let fail = |error| Error::Io { action: "write", path: path.clone(), error };
-        let mut builder = tempfile::Builder::new();
-        // The user's umask decides who may read the report; temporary files are otherwise the owner's alone.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.prefix(".report").tempfile_in(folder).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        written.push((path, file));
-    }
-    for (path, file) in written {
-        file.persist(&path).map_err(|e| Error::Io { action: "write", path: path.clone(), error: e.error })?;
-    }
-    Ok(())
 }

@@ -139,7 +139,7 @@ fn as_json(side: &Side<'_>, custody: &Custody) -> serde_json::Value {
 }
 
 /// `1234567` → `1,234,567`.
-fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod controls;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod lab;

@@ -75,7 +75,7 @@ fn completions_know_every_subcommand() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let run = filiation(&["completions", shell]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        for word in ["compare", "inspect", "explain", "methods", "completions", "fail-on"] {
+        for word in ["compare", "inspect", "explain", "controls", "methods", "completions", "fail-on"] {
             assert!(run.stdout.contains(word), "{shell} does not know {word}");
         }
     }
@@ -88,7 +88,9 @@ fn help_and_version_are_results() {
     let help = filiation(&["compare", "--help"]);
     assert_eq!(help.code, 0);
     assert!(help.stdout.lines().all(|line| line.chars().count() <= 80), "{}", help.stdout);
-    for option in ["--control", "--method", "--report", "--format", "--seed", "--threads", "--fail-on", "--quiet"] {
+    for option in
+        ["--control", "--no-registered-controls", "--method", "--report", "--format", "--seed", "--threads", "--fail-on", "--quiet"]
+    {
         assert!(help.stdout.contains(option), "{option}");
     }
 }

@@ -5,6 +5,7 @@
 mod compare;
 mod containers;
 mod contract;
+mod controls;
 mod describe;
 mod hostile;
 mod lab;
@@ -52,6 +53,9 @@ fn command(args: &[&str]) -> Command {
         "HF_HUB_CACHE",
         "HUGGINGFACE_HUB_CACHE",
         "XDG_CACHE_HOME",
+        "FILIATION_CACHE",
+        "LOCALAPPDATA",
+        "USERPROFILE",
         "RAYON_NUM_THREADS",
     ] {
         command.env_remove(name);
