@@ -8,6 +8,12 @@ use crate::InputError;
 use scan::transposed;
 use solve::Problem;
 
+/// The types that weights can have: `f32` and `f64`.
+pub trait Weight: Copy + PartialOrd + From<f32> + Into<f64> {}
+
+impl Weight for f32 {}
+impl Weight for f64 {}
+
 /// A one-to-one assignment of rows to columns, and how far from the best it can be at most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
@@ -40,7 +46,7 @@ impl Assignment {
 ///
 /// # Errors
 /// If the shape is wrong, or a weight is not finite or beyond `±1e150`.
-pub fn maximum_weight_assignment<T: Copy + Into<f64>>(weights: &[T], n_rows: usize, n_columns: usize) -> Result<Assignment, InputError> {
+pub fn maximum_weight_assignment<T: Weight>(weights: &[T], n_rows: usize, n_columns: usize) -> Result<Assignment, InputError> {
     InputError::check_shape("weights", weights.len(), n_rows, n_columns)?;
     if u32::try_from(n_rows.max(n_columns)).is_err() {
         return Err(InputError::new("weights", format!("{n_rows} rows, {n_columns} columns"), "fewer than 2^32 of each"));

@@ -1,12 +1,13 @@
 //! Jonker and Volgenant over shortlists: augmenting row reduction, shortest augmenting paths.
 
-use super::Assignment;
-use super::scan::{AllWithin, LeastCosts, ShorterPaths, columns_of, n_minima, reduced_cost};
+use super::scan::{GreatestSums, N_ABREAST, ShorterPaths, columns_of, n_minima, reduced_cost};
 use super::shortlist::Shortlists;
+use super::{Assignment, Weight};
 use crate::InputError;
 use pulp::Arch;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// At most as many rows as columns; costs are negated weights.
 pub(super) struct Problem<'a, T> {
@@ -41,7 +42,7 @@ impl Partial {
     }
 }
 
-impl<T: Copy + Into<f64>> Problem<'_, T> {
+impl<T: Weight> Problem<'_, T> {
     fn row(&self, row: usize) -> &[T] {
         &self.weights[row * self.n_columns..(row + 1) * self.n_columns]
     }
@@ -60,22 +61,16 @@ impl<T: Copy + Into<f64>> Problem<'_, T> {
         let Some(&any) = self.weights.first() else { return Ok(partial) };
         let mut lists = Shortlists::new(self.n_rows, self.n_columns, any);
         for row in 0..self.n_rows {
-            self.check_range(row)?;
-            lists.make(row, self.row(row), &partial.prices);
+            if !lists.make_first(row, self.row(row), LARGEST) {
+                let expected = format!("finite weights up to {LARGEST:e}");
+                return Err(InputError::new("weights", "a weight that is not finite or too large", expected));
+            }
         }
         for _ in 0..2 {
             self.reduce_rows(&mut partial, &mut lists);
         }
         Search::new(self, &mut partial, lists).run();
         Ok(partial)
-    }
-
-    fn check_range(&self, row: usize) -> Result<(), InputError> {
-        if Arch::new().dispatch(AllWithin { weights: self.row(row), limit: LARGEST }) {
-            Ok(())
-        } else {
-            Err(InputError::new("weights", "a weight that is not finite or too large", format!("finite weights up to {LARGEST:e}")))
-        }
     }
 
     /// The best and the second best column of a row, with their reduced costs.
@@ -128,21 +123,28 @@ impl<T: Copy + Into<f64>> Problem<'_, T> {
         }
     }
 
+    /// The greatest `w + v` of each of up to [`N_ABREAST`] rows.
+    fn best_of_rows(&self, rows: Range<usize>, prices: &[f64]) -> [f64; N_ABREAST] {
+        // Places beyond the last row repeat it.
+        let rows = std::array::from_fn(|at| self.row((rows.start + at).min(rows.end - 1)));
+        Arch::new().dispatch(GreatestSums { rows, prices })
+    }
+
     /// Weak duality, from nothing but the weights and the prices: `Σ_i max_j (w_ij + v_j) − Σ_j v_j` bounds every assignment from above
     /// (with `v ≤ 0` if columns are left over).
     pub(super) fn certify(&self, partial: &Partial) -> Assignment {
         let is_square = self.n_rows == self.n_columns;
         let prices: Vec<f64> = partial.prices.iter().map(|&price| if !is_square && price > 0.0 { 0.0 } else { price }).collect();
         let (mut total, mut upper_bound) = (0.0, 0.0);
-        let mut minima = vec![0.0; n_minima(self.n_columns)];
-        let arch = Arch::new();
-        for (row, &assigned) in partial.column_of_row.iter().enumerate() {
-            let weights = self.row(row);
-            arch.dispatch(LeastCosts { weights, prices: &prices, minima: &mut minima });
-            let best = -minima.iter().fold(f64::INFINITY, |least, &cost| if cost < least { cost } else { least });
-            // The price of the assigned column enters here, so that the two sums are of like size and the gap keeps its digits.
-            upper_bound += best - prices[assigned];
-            total += weights[assigned].into();
+        // The rows that were read last are still in a cache.
+        for first in (0..self.n_rows).step_by(N_ABREAST).rev() {
+            let rows = first..self.n_rows.min(first + N_ABREAST);
+            for (row, best) in rows.clone().zip(self.best_of_rows(rows, &prices)) {
+                let assigned = partial.column_of_row[row];
+                // The price of the assigned column enters here, so that the two sums are of like size and the gap keeps its digits.
+                upper_bound += best - prices[assigned];
+                total += self.row(row)[assigned].into();
+            }
         }
         let left_over = prices.iter().zip(&partial.row_of_column).filter(|(_, row)| **row == NONE);
         upper_bound -= left_over.map(|(price, _)| price).sum::<f64>();
@@ -196,7 +198,7 @@ struct Search<'a, T> {
     number: usize,
 }
 
-impl<'a, T: Copy + Into<f64>> Search<'a, T> {
+impl<'a, T: Weight> Search<'a, T> {
     fn new(problem: &'a Problem<'a, T>, partial: &'a mut Partial, lists: Shortlists<T>) -> Self {
         let (n_rows, n_columns) = (problem.n_rows, problem.n_columns);
         let weight_of = |(row, &column): (usize, &usize)| if column == NONE { 0.0 } else { problem.row(row)[column].into() };
