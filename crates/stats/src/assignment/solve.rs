@@ -1,4 +1,4 @@
-//! Jonker and Volgenant over shortlists: augmenting row reduction, shortest augmenting paths.
+//! Jonker and Volgenant over shortlists: augmenting row reduction, an auction where rows are much alike, shortest augmenting paths.
 
 use super::scan::{GreatestSums, N_ABREAST, ShorterPaths, columns_of, n_minima, reduced_cost};
 use super::shortlist::Shortlists;
@@ -6,7 +6,7 @@ use super::{Assignment, Weight};
 use crate::InputError;
 use pulp::Arch;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
 
 /// At most as many rows as columns; costs are negated weights.
@@ -18,6 +18,11 @@ pub(super) struct Problem<'a, T> {
 
 /// Weights up to here leave room for the sums of prices: no price or distance can overflow.
 const LARGEST: f64 = 1e150;
+
+/// With more than one in so many rows free after the reductions, an auction pays: strangers leave 1 in 70, products of rank 3 1 in 5.
+const MANY: usize = 8;
+/// Auctions, each with a fifth of the ε before: the last with a few millionths of the range of weights.
+const N_AUCTIONS: usize = 8;
 
 /// "No row" and "no column" in the tables below.
 pub(super) const NONE: usize = usize::MAX;
@@ -31,6 +36,15 @@ pub(super) struct Partial {
 }
 
 impl Partial {
+    fn n_free(&self) -> usize {
+        self.column_of_row.iter().filter(|&&column| column == NONE).count()
+    }
+
+    fn release_all(&mut self) {
+        self.column_of_row.fill(NONE);
+        self.row_of_column.fill(NONE);
+    }
+
     /// Gives the column to the row; returns the row that held it.
     fn assign(&mut self, row: usize, column: usize) -> usize {
         let displaced = std::mem::replace(&mut self.row_of_column[column], row);
@@ -66,7 +80,9 @@ impl<T: Weight> Problem<'_, T> {
                 return Err(InputError::new("weights", "a weight that is not finite or too large", expected));
             }
         }
-        for _ in 0..2 {
+        self.reduce_rows(&mut partial, &mut lists);
+        if self.n_rows == self.n_columns && partial.n_free() > self.n_rows / MANY {
+            self.auction(&mut partial, &mut lists);
             self.reduce_rows(&mut partial, &mut lists);
         }
         Search::new(self, &mut partial, lists).run();
@@ -97,8 +113,42 @@ impl<T: Weight> Problem<'_, T> {
         }
     }
 
-    /// Each free row takes its best column, and lowers its price until the second best is as good; the displaced row goes on.
+    /// The prices of an auction with ε-scaling (Bertsekas, *Annals of Operations Research* 14, 1988), and nobody assigned.
+    ///
+    /// Where many rows are alike, all of them bid for the same columns by nothing, and searches from far too high prices visit nearly
+    /// everything. A least bid of ε, large first, brings prices near to where they must be. What it assigns is not kept, for that is
+    /// optimal up to ε only. Columns that stay unassigned would have to keep a price of zero, so this is for square problems alone.
+    fn auction(&self, partial: &mut Partial, lists: &mut Shortlists<T>) {
+        let range = |(least, greatest): (f64, f64), &weight: &T| (least.min(weight.into()), greatest.max(weight.into()));
+        let (least, greatest) = self.weights.iter().fold((f64::INFINITY, f64::NEG_INFINITY), range);
+        let mut epsilon = greatest - least;
+        for _ in 0..N_AUCTIONS {
+            epsilon /= 5.0;
+            partial.release_all();
+            let mut free: VecDeque<usize> = (0..self.n_rows).collect();
+            // An auction that is stopped leaves prices that are as good to start from, if not as near.
+            for _ in 0..self.n_rows.saturating_mul(32) {
+                let Some(row) = free.pop_front() else { break };
+                let (best, second) = self.best_two(row, &partial.prices, lists);
+                let lead = if second.1 == NONE { 0.0 } else { second.0 - best.0 };
+                partial.prices[best.1] -= lead + epsilon;
+                let displaced = partial.assign(row, best.1);
+                if displaced != NONE {
+                    free.push_back(displaced);
+                }
+            }
+        }
+        partial.release_all();
+    }
+
+    /// Twice: each free row takes its best column, and lowers its price until the second best is as good; the displaced row goes on.
     fn reduce_rows(&self, partial: &mut Partial, lists: &mut Shortlists<T>) {
+        for _ in 0..2 {
+            self.reduce_rows_once(partial, lists);
+        }
+    }
+
+    fn reduce_rows_once(&self, partial: &mut Partial, lists: &mut Shortlists<T>) {
         let free: Vec<usize> = (0..self.n_rows).filter(|&row| partial.column_of_row[row] == NONE).collect();
         // Prices may fall by less and less; the rows that are left when the allowance is spent are augmented.
         let mut n_steps_left = free.len().saturating_mul(8);
