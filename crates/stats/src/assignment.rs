@@ -42,8 +42,9 @@ impl Assignment {
 /// where rows are equal or of rank one, prices come from an auction with ε-scaling before it is repeated. The answer is the exact optimum in real arithmetic; the certificate says what
 /// rounding made of it.
 ///
-/// `O(n³ log n)` at worst, a few passes over the weights in practice; 16 entries a row besides the weights, and one transposed copy when
-/// there are more rows than columns. Among equal optima the choice is deterministic and unspecified.
+/// `O(n³ log n)` at worst, which a degenerate matrix with columns left over can come near to; two passes over the weights and little more
+/// in practice; 16 entries a row besides the weights, and one transposed copy when there are more rows than columns. Among equal optima
+/// the choice is deterministic and unspecified.
 ///
 /// # Errors
 /// If the shape is wrong, or a weight is not finite or beyond `±1e150`.
