@@ -26,12 +26,12 @@ pub(super) fn reduced_cost<T: Into<f64>>(weight: T, price: f64) -> f64 {
 }
 
 #[inline(always)]
-fn lesser<T: PartialOrd>(a: T, b: T) -> T {
+pub(super) fn lesser<T: PartialOrd>(a: T, b: T) -> T {
     if a < b { a } else { b }
 }
 
 #[inline(always)]
-fn greater<T: PartialOrd>(a: T, b: T) -> T {
+pub(super) fn greater<T: PartialOrd>(a: T, b: T) -> T {
     if a > b { a } else { b }
 }
 
@@ -120,9 +120,7 @@ impl<T: Weight> NullaryFnOnce for FirstLook<'_, T> {
             };
             let (chunks, last) = weights.as_chunks::<LANES>();
             for chunk in chunks {
-                for lane in 0..LANES {
-                    look(lane, chunk[lane]);
-                }
+                chunk.iter().enumerate().for_each(|(lane, &weight)| look(lane, weight));
             }
             last.iter().enumerate().for_each(|(lane, &weight)| look(lane, weight));
             for lane in 0..LANES {

@@ -1,6 +1,6 @@
 //! Jonker and Volgenant over shortlists: augmenting row reduction, an auction where rows are much alike, shortest augmenting paths.
 
-use super::scan::{GreatestSums, N_ABREAST, ShorterPaths, columns_of, n_minima, reduced_cost};
+use super::scan::{GreatestSums, N_ABREAST, ShorterPaths, columns_of, greater, lesser, n_minima, reduced_cost};
 use super::shortlist::Shortlists;
 use super::{Assignment, Weight};
 use crate::InputError;
@@ -119,7 +119,7 @@ impl<T: Weight> Problem<'_, T> {
     /// everything. A least bid of ε, large first, brings prices near to where they must be. What it assigns is not kept, for that is
     /// optimal up to ε only. Columns that stay unassigned would have to keep a price of zero, so this is for square problems alone.
     fn auction(&self, partial: &mut Partial, lists: &mut Shortlists<T>) {
-        let range = |(least, greatest): (f64, f64), &weight: &T| (least.min(weight.into()), greatest.max(weight.into()));
+        let range = |(least, greatest): (f64, f64), &weight: &T| (lesser(weight.into(), least), greater(weight.into(), greatest));
         let (least, greatest) = self.weights.iter().fold((f64::INFINITY, f64::NEG_INFINITY), range);
         let mut epsilon = greatest - least;
         for _ in 0..N_AUCTIONS {
