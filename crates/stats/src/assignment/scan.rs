@@ -1,5 +1,6 @@
 //! The loops over whole rows of weights, with the widest vectors of the machine and the same results on every machine.
 
+use super::Weight;
 use pulp::NullaryFnOnce;
 
 /// Minima that are taken side by side: two or four vectors, so that one does not wait for the other.
@@ -25,8 +26,13 @@ pub(super) fn reduced_cost<T: Into<f64>>(weight: T, price: f64) -> f64 {
 }
 
 #[inline(always)]
-fn lesser(a: f64, b: f64) -> f64 {
+pub(super) fn lesser<T: PartialOrd>(a: T, b: T) -> T {
     if a < b { a } else { b }
+}
+
+#[inline(always)]
+pub(super) fn greater<T: PartialOrd>(a: T, b: T) -> T {
+    if a > b { a } else { b }
 }
 
 /// For every group of columns, the least of `value(weight, price, known)` in each lane.
@@ -88,26 +94,86 @@ impl<T: Copy + Into<f64>> NullaryFnOnce for ShorterPaths<'_, T> {
     }
 }
 
-/// Whether all weights are finite and of a magnitude up to `limit`.
-pub(super) struct AllWithin<'a, T> {
+/// [`LeastCosts`] at prices of zero, and whether all weights are finite and of a magnitude up to `limit`, in one pass.
+///
+/// Compares weights in their own type, of which a vector holds twice as many if they are narrow.
+pub(super) struct FirstLook<'a, T> {
     pub(super) weights: &'a [T],
     pub(super) limit: f64,
+    pub(super) minima: &'a mut [f64],
 }
 
-impl<T: Copy + Into<f64>> NullaryFnOnce for AllWithin<'_, T> {
+impl<T: Weight> NullaryFnOnce for FirstLook<'_, T> {
     type Output = bool;
 
     #[inline(always)]
     fn call(self) -> bool {
-        // No early exit: it is true nearly always, and a loop without one is vectorised.
-        let mut beyond = [0.0; LANES];
-        let (chunks, rest) = self.weights.as_chunks::<LANES>();
-        for chunk in chunks {
+        let zero = T::from(0.0);
+        let (mut least, mut unordered, mut greatest_of_all) = ([zero; LANES], [zero; LANES], [zero; LANES]);
+        for (weights, minima) in self.weights.chunks(GROUP).zip(self.minima.as_chunks_mut::<LANES>().0) {
+            let mut greatest = [T::from(f32::NEG_INFINITY); LANES];
+            let mut look = |lane: usize, weight: T| {
+                greatest[lane] = greater(weight, greatest[lane]);
+                least[lane] = lesser(weight, least[lane]);
+                // NaN, which both comparisons pass over.
+                unordered[lane] = if weight.partial_cmp(&weight).is_some() { unordered[lane] } else { weight };
+            };
+            let (chunks, last) = weights.as_chunks::<LANES>();
+            for chunk in chunks {
+                chunk.iter().enumerate().for_each(|(lane, &weight)| look(lane, weight));
+            }
+            last.iter().enumerate().for_each(|(lane, &weight)| look(lane, weight));
             for lane in 0..LANES {
-                beyond[lane] = if chunk[lane].into().abs() <= self.limit { beyond[lane] } else { 1.0 };
+                greatest_of_all[lane] = greater(greatest[lane], greatest_of_all[lane]);
+                minima[lane] = reduced_cost(greatest[lane], 0.0);
             }
         }
-        beyond == [0.0; LANES] && rest.iter().all(|&weight| weight.into().abs() <= self.limit)
+        let extremes = least.into_iter().chain(greatest_of_all).chain(unordered);
+        extremes.map(Into::into).all(|weight: f64| weight.abs() <= self.limit)
+    }
+}
+
+/// Rows that [`GreatestSums`] reads side by side.
+pub(super) const N_ABREAST: usize = 4;
+/// Sums of a row that are taken side by side.
+const NARROW: usize = LANES / 2;
+
+/// The greatest `w + v` of each of a few rows of the same length, side by side, so that prices are loaded once for all of them.
+pub(super) struct GreatestSums<'a, T> {
+    pub(super) rows: [&'a [T]; N_ABREAST],
+    pub(super) prices: &'a [f64],
+}
+
+#[inline(always)]
+fn raise<T: Weight>(greatest: &mut [f64; NARROW], weights: &[T; NARROW], prices: &[f64; NARROW]) {
+    for lane in 0..NARROW {
+        greatest[lane] = greater(weights[lane].into() + prices[lane], greatest[lane]);
+    }
+}
+
+impl<T: Weight> NullaryFnOnce for GreatestSums<'_, T> {
+    type Output = [f64; N_ABREAST];
+
+    #[inline(always)]
+    fn call(self) -> [f64; N_ABREAST] {
+        let (prices, last_prices) = self.prices.as_chunks::<NARROW>();
+        // One by one: compilers do not turn an array of accumulators into vectors.
+        let [a, b, c, d] = self.rows.map(|row| row.as_chunks::<NARROW>());
+        let mut best_a = [f64::NEG_INFINITY; NARROW];
+        let (mut best_b, mut best_c, mut best_d) = (best_a, best_a, best_a);
+        for ((((prices, a), b), c), d) in prices.iter().zip(a.0).zip(b.0).zip(c.0).zip(d.0) {
+            raise(&mut best_a, a, prices);
+            raise(&mut best_b, b, prices);
+            raise(&mut best_c, c, prices);
+            raise(&mut best_d, d, prices);
+        }
+        let mut greatest = [best_a, best_b, best_c, best_d].map(|lanes| lanes.into_iter().fold(f64::NEG_INFINITY, greater));
+        for (greatest, last) in greatest.iter_mut().zip([a.1, b.1, c.1, d.1]) {
+            for (&weight, price) in last.iter().zip(last_prices) {
+                *greatest = greater(weight.into() + price, *greatest);
+            }
+        }
+        greatest
     }
 }
 
@@ -156,8 +222,28 @@ mod tests {
             prop_assert_eq!(&minima, &least(&costs));
             Arch::new().dispatch(ShorterPaths { weights: &weights, prices: &prices, distances: &distances, offset: 0.5, minima: &mut minima });
             prop_assert_eq!(&minima, &least(&shorter));
-            let within = |limit| Arch::new().dispatch(AllWithin { weights: &weights, limit });
-            prop_assert_eq!(within(4.0), weights.iter().all(|weight| weight.abs() <= 4.0));
+            let at_zero: Vec<f64> = weights.iter().map(|&weight| -f64::from(weight)).collect();
+            for limit in [4.0, 8.0] {
+                let is_within = Arch::new().dispatch(FirstLook { weights: &weights, limit, minima: &mut minima });
+                prop_assert_eq!(is_within, weights.iter().all(|weight| f64::from(weight.abs()) <= limit));
+                prop_assert_eq!(&minima, &least(&at_zero));
+            }
+            let rows: [Vec<f32>; N_ABREAST] = std::array::from_fn(|row| weights.iter().map(|weight| weight * (row as f32 - 1.0)).collect());
+            let greatest = Arch::new().dispatch(GreatestSums { rows: rows.each_ref().map(Vec::as_slice), prices: &prices });
+            for (row, greatest) in rows.iter().zip(greatest) {
+                let sums = row.iter().zip(&prices).map(|(&weight, price)| f64::from(weight) + price);
+                prop_assert_eq!(Some(greatest), sums.max_by(f64::total_cmp));
+            }
+        }
+
+        #[test]
+        fn a_weight_that_is_no_number_or_too_large_is_seen_wherever_it_lies(n in 1usize..1200, at: u16, kind in 0usize..4) {
+            let mut weights = vec![0.5f64; n];
+            weights[usize::from(at) % n] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -7.5][kind];
+            let mut minima = vec![0.0; n_minima(n)];
+            prop_assert_eq!(Arch::new().dispatch(FirstLook { weights: &weights, limit: 7.0, minima: &mut minima }), false);
+            let narrow: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+            prop_assert_eq!(Arch::new().dispatch(FirstLook { weights: &narrow, limit: 7.0, minima: &mut minima }), false);
         }
 
         #[test]

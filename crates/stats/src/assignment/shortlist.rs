@@ -1,10 +1,13 @@
 //! The few best columns of each row, and a bound on all the others that stays true while prices fall.
 
-use super::scan::{LeastCosts, columns_of, n_minima, reduced_cost};
+use super::Weight;
+use super::scan::{FirstLook, LeastCosts, columns_of, n_minima, reduced_cost};
 use pulp::Arch;
 
 /// Columns kept of each row.
 pub(super) const LENGTH: usize = 16;
+/// Minima of which a limit is taken: four times the length, so that it is exceeded by all but few more columns than are listed.
+const N_COARSE: usize = 4 * LENGTH;
 
 /// A column of a row's shortlist, with its weight, so that the matrix itself is not touched.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +30,7 @@ pub(super) struct Shortlists<T> {
     arch: Arch,
 }
 
-impl<T: Copy + Into<f64>> Shortlists<T> {
+impl<T: Weight> Shortlists<T> {
     pub(super) fn new(n_rows: usize, n_columns: usize, any: T) -> Self {
         let length = LENGTH.min(n_columns);
         Self {
@@ -51,20 +54,45 @@ impl<T: Copy + Into<f64>> Shortlists<T> {
         self.floors[row]
     }
 
+    /// Makes the list of a row at prices of zero, if its weights are finite and of a magnitude up to `limit`; returns whether they are.
+    pub(super) fn make_first(&mut self, row: usize, weights: &[T], limit: f64) -> bool {
+        let is_within = self.arch.dispatch(FirstLook { weights, limit, minima: &mut self.minima });
+        if is_within {
+            self.take_least(row, weights, |column| reduced_cost(weights[column], 0.0));
+        }
+        is_within
+    }
+
     /// Makes the list of a row anew, at the prices of now.
     pub(super) fn make(&mut self, row: usize, weights: &[T], prices: &[f64]) {
         self.arch.dispatch(LeastCosts { weights, prices, minima: &mut self.minima });
-        // At least `length` columns cost no more than the `length`-th least minimum, and few more than that do.
-        let mut limit = f64::INFINITY;
-        if self.minima.len() > self.length {
-            self.order.clear();
-            self.order.extend_from_slice(&self.minima);
-            limit = *self.order.select_nth_unstable_by(self.length - 1, f64::total_cmp).1;
+        self.take_least(row, weights, |column| reduced_cost(weights[column], prices[column]));
+    }
+
+    /// A cost that at least `length` columns do not exceed, and few more than that.
+    fn limit(&mut self) -> f64 {
+        // The `length`-th least of minima, of which a few dozen are enough.
+        self.order.clear();
+        if self.minima.len() <= self.length {
+            return f64::INFINITY;
         }
+        let (first, rest) = self.minima.split_at(N_COARSE.min(self.minima.len()));
+        self.order.extend_from_slice(first);
+        for more in rest.chunks(N_COARSE) {
+            for (least, &minimum) in self.order.iter_mut().zip(more) {
+                *least = if minimum < *least { minimum } else { *least };
+            }
+        }
+        *self.order.select_nth_unstable_by(self.length - 1, f64::total_cmp).1
+    }
+
+    /// Lists the columns of least cost, given the minima of the costs.
+    fn take_least(&mut self, row: usize, weights: &[T], cost_of: impl Fn(usize) -> f64) {
+        let limit = self.limit();
         self.found.clear();
         for (place, _) in self.minima.iter().enumerate().filter(|(_, minimum)| **minimum <= limit) {
             for column in columns_of(place, weights.len()) {
-                let cost = reduced_cost(weights[column], prices[column]);
+                let cost = cost_of(column);
                 if cost <= limit {
                     self.found.push((cost, column as u32));
                 }
