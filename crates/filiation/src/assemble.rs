@@ -335,7 +335,12 @@ fn card(card: &Card) -> data::Card {
 }
 
 fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
-    let blocks = &case.case.correspondence.blocks;
+    let stored = &case.case.correspondence.blocks;
+    // A disguise empties the matrix of stored values; what matching saw of the same blocks is then the picture.
+    let largest = |blocks: &evidence::BlockMatrix| blocks.values.iter().flatten().copied().max_by(f64::total_cmp).unwrap_or(0.0);
+    let undone =
+        case.case.matching.ok().map(|matching| &matching.unit_matrix).filter(|units| largest(units) > largest(stored).clamp(0.25, 1.0));
+    let blocks = undone.unwrap_or(stored);
     if blocks.values.iter().all(Option::is_none) {
         return None;
     }
@@ -356,6 +361,7 @@ fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
         cols: blocks.cols.clone(),
         roles: Vec::new(),
         measure: match entries {
+            _ if undone.is_some() => "share of drawn hidden units on which two views agree, over common tokens".into(),
             data::Entries::Blocks => "mean cosine of the matrices of equal role, on drawn entries".into(),
             data::Entries::Tensors => "cosine of the two matrices, on drawn entries".into(),
         },

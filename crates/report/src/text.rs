@@ -81,7 +81,7 @@ impl Page {
                 let value = numbers::p_value(p.log10, Some(p.null));
                 self.fact("p-value", &format!("{value} ({}; {})", words::null_kind(p.null), p.method));
             }
-            None => self.fact("p-value", "none; no test of chance applied"),
+            None => self.fact("p-value", "none; no exact test speaks for the conclusion"),
         }
         if let Some(lr) = verdict.log10_lr {
             self.fact("log10 LR", &numbers::plain(lr));

@@ -71,7 +71,7 @@ pub fn chance_sentence(p: &PValue) -> String {
 pub(crate) fn margin(finding: &Finding) -> &'static str {
     match finding.margin.as_ref().map(|margin| margin.outcome) {
         Some(MarginOutcome::StandsOut) => "stands out",
-        Some(MarginOutcome::Within) => "within the controls",
+        Some(MarginOutcome::Within) => "does not stand out",
         None if !finding.needs_controls() => "",
         _ if finding.controls.is_empty() => "no conclusion: no controls",
         _ => "no conclusion",

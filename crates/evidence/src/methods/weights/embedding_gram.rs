@@ -77,7 +77,7 @@ impl Method for EmbeddingGram {
         }
         let r = (cov / (vx * vy).sqrt()).clamp(-1.0, 1.0);
         let words = format!("correlation of {n} × {n} cosines between the same tokens");
-        let point = ProfilePoint { label: "embedding".into(), reference: "embedding".into(), depth: 0.0, value: r, n, synthetic: None };
+        let point = ProfilePoint { label: "embedding".into(), reference: "embedding".into(), depth: 0.5, value: r, n, synthetic: None };
         let profile = Profile { scale: Scale::Correlation, points: vec![point], synthetic: None };
         let explanation = Explanation::leaf("token Gram matrices", r, "1", words);
         Ok(Outcome::Observed(Observation { profile: Some(profile), ..Observation::new(r, n, None, explanation) }))

@@ -65,7 +65,7 @@ impl Method for ImageAngles {
         let chance = widest as f64 / (n - 1) as f64;
         let value = mean - chance;
         let words = format!("mean cos² of the principal angles {mean:.4} on {n} tokens, minus {chance:.4} for random spaces");
-        let point = ProfilePoint { label: "unembedding".into(), reference: "unembedding".into(), depth: 1.0, value, n, synthetic: None };
+        let point = ProfilePoint { label: "unembedding".into(), reference: "unembedding".into(), depth: 0.5, value, n, synthetic: None };
         let profile = Profile { scale: Scale::Correlation, points: vec![point], synthetic: None };
         let explanation = Explanation::leaf("images of the unembeddings", value, "1", words);
         Ok(Outcome::Observed(Observation { profile: Some(profile), ..Observation::new(value, n, None, explanation) }))
