@@ -85,7 +85,10 @@ pub(super) fn restore(
                 scaled[unit] |= (scale - 1.0).abs() > RESCALED && (scale - 1.0).abs() > RESCALED_OVER_REST * rest;
             }
         }
-        ingredients.push(block.reference, role, &ours, &reference, &suspect)?;
+        // Up and down have a scale that is free, and was taken out above; a gate has none, so its coefficients are those of the mixture.
+        if !gated || role == Role::MlpGate {
+            ingredients.push(block.reference, role, &ours, &reference, &suspect)?;
+        }
         restored.push(role_of(block, role, block.matched_share(), ours.len(), &reference, &suspect));
     }
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();

@@ -29,13 +29,18 @@ card! {
     /// `identical`: every trained element is equal. `quantized`: the suspect is stored on a grid, or is the reference rounded to a narrower
     /// type. `pruned`: at least 5 % of the reference's non-zero values became zero. `adapter`: the difference has a low rank and a rest no larger than rounding.
     /// `finetune`: any other change. `layers-changed`: the best path of blocks is not the diagonal. `vocabulary-changed`: the tables of
-    /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect.
+    /// tokens have other rows. `partial`: the tensors that correspond hold less than 95 % of the suspect. Where units are matched, the disguise is
+    /// undone first: `permuted`, another order of units, heads or residual coordinates; `rotated`, a turn of the stream, fitted on half of the
+    /// tokens and blocks and checked on the others (Procrustes), or inside heads; `rescaled`, gains or units whose scales cancel; `upcycled`,
+    /// experts that hold the units of dense blocks; `pruned`, units that are gone; `merge`, least squares over `--parent` models that leave less
+    /// than half of what the nearest single one leaves. The words above then describe what remains.
     /// # Survives
     /// Any storage; several edits at once are all named where they leave their own traces.
     /// # Fails when
     /// An edit is smaller than the rounding of a quantised type: fine-tuning below the grid is not seen.
     /// # Reference
-    /// Randomised range finder: Halko, Martinsson, Tropp, SIAM Review 53 (2011), algorithm 4.1; words: `base_model_relation` of the Hub.
+    /// Randomised range finder: Halko, Martinsson, Tropp, SIAM Review 53 (2011), algorithm 4.1; the turn: Schönemann, Psychometrika 31 (1966);
+    /// words: `base_model_relation` of the Hub.
     /// # Example
     /// `all-MiniLM-L6-v2` against its int8 export: `quantized`; two halves of one T5: `partial` (`real-pairs.toml`).
     pub(crate) static CARD = {
@@ -209,6 +214,10 @@ impl Method for Edits {
                 None => relations.push(relation),
             }
         }
+        // What a mixture explains is no fine-tune of one of its parents.
+        if relations.iter().any(|relation| relation.name == "merge") {
+            relations.retain(|relation| relation.name != "finetune");
+        }
         let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
         if ((tables + others) as f64) < WHOLE * case.suspect.trained_elements() as f64 {
             name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
@@ -287,10 +296,7 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
     if let Some((fit, singles)) = &restored.mixture {
         let names: Vec<String> =
             std::iter::once("the reference".to_owned()).chain(restored.parents.iter().map(|p| format!("`{p}`"))).collect();
-        if let Some(merge) = merge(fit, singles, &names) {
-            relations.retain(|relation| relation.name != "finetune");
-            relations.push(merge);
-        }
+        relations.extend(merge(fit, singles, &names));
     }
     Ok(relations)
 }
@@ -334,6 +340,14 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
         return Ok(Change::None);
     }
     let moments = &pair.moments;
+    // Before all else: a grid of few levels has zeros of its own, and one of eight bits a row is coarser than one of eight bits a block.
+    let on_grid = |side: &Side<'_>, weight: &Weight| grid::look(side.model, weight, case.seed);
+    if let Some(name) =
+        on_grid(case.suspect, &pair.suspect_weight)?.filter(|_| moments.relative_difference().is_some_and(|d| d <= GRID_ROUNDING))
+        && on_grid(case.reference, &pair.reference_weight)?.is_none()
+    {
+        return Ok(Change::RoundedAgain(name));
+    }
     let reference_info = &case.reference.model.tensors()[pair.reference_weight.view.tensor];
     let suspect_info = &case.suspect.model.tensors()[pair.suspect_weight.view.tensor];
     let noise = [reference_info, suspect_info]
@@ -344,14 +358,6 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     if let Some(noise) = noise {
         let difference = moments.relative_difference().unwrap_or(f64::INFINITY);
         return Ok(if difference <= noise { Change::Grid } else { Change::Other });
-    }
-    // A grid of few levels has zeros of its own, so it is looked for before them.
-    let on_grid = |side: &Side<'_>, weight: &Weight| grid::look(side.model, weight, case.seed);
-    if let Some(name) =
-        on_grid(case.suspect, &pair.suspect_weight)?.filter(|_| moments.relative_difference().is_some_and(|d| d <= GRID_ROUNDING))
-        && on_grid(case.reference, &pair.reference_weight)?.is_none()
-    {
-        return Ok(Change::RoundedAgain(name));
     }
     let nonzero = moments.n - (moments.n_zero_b - moments.n_zeroed);
     if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
