@@ -43,6 +43,9 @@ struct PlannedModel {
     /// Whether every disguise is followed by every derivation, and not `all` alone.
     #[serde(default)]
     product: bool,
+    /// Words that the reference itself brings about.
+    #[serde(default)]
+    may: Vec<String>,
     derivations: Vec<String>,
     further: Vec<String>,
     strangers: Vec<String>,
@@ -177,7 +180,8 @@ impl Bench<'_> {
             map.get(step).or_else(|| map.get(name)).into_iter().flatten().cloned().collect()
         };
         let expected: BTreeSet<String> = done.iter().flat_map(|step| of(&plan.words, step)).collect();
-        let may: BTreeSet<String> = done.iter().copied().chain(["*"]).flat_map(|step| of(&plan.may, step)).collect();
+        let may: BTreeSet<String> =
+            done.iter().copied().chain(["*"]).flat_map(|step| of(&plan.may, step)).chain(planned.may.iter().cloned()).collect();
         let said: BTreeSet<String> = verdict.relation.iter().map(|w| (*w).to_owned()).collect();
         let mut words: Vec<String> =
             said.iter().map(|w| if expected.contains(w) || may.contains(w) { w.clone() } else { format!("[{w}]") }).collect();

@@ -34,6 +34,12 @@ impl Restored {
         self.gains_were_changed() || self.bases.values().any(|basis| basis.turn != Turn::Same)
     }
 
+    /// Whether heads were turned inside.
+    pub(crate) fn heads_were_turned(&self) -> bool {
+        let d = &self.disguise;
+        d.heads_looked_at > 0 && d.heads_turned as f64 >= HEADS_MOVED * d.heads_looked_at as f64
+    }
+
     fn gains_were_changed(&self) -> bool {
         let rest = median(self.roles.iter().filter_map(|role| role.remainder.relative_difference()).collect());
         self.disguise.gains_changed >= GAINS_CHANGED && self.disguise.gains_changed >= GAINS_OVER_REST * rest
@@ -82,7 +88,7 @@ impl Restored {
                 )
             })
             .collect();
-        if share(d.heads_turned, d.heads_looked_at) >= HEADS_MOVED {
+        if self.heads_were_turned() {
             rotated.push(format!("{} of {} heads were turned inside, which their products do not show", d.heads_turned, d.heads_looked_at));
         }
         name("rotated", rotated);

@@ -275,6 +275,8 @@ fn is_superseded(case: &Case<'_>, pair: &Pair) -> bool {
         match slot.role {
             // A gain that was moved into what reads it is no change of its own.
             Role::AttnNorm | Role::MlpNorm | Role::FinalNorm => restored.gains_were_moved() && stored.is_some_and(|d| d > 0.0),
+            // Gains inside a head go from queries to keys and back without a trace in their products.
+            Role::AttnQNorm | Role::AttnKNorm => restored.heads_were_turned() && stored.is_some_and(|d| d > 0.0),
             role => matrix(role).is_some_and(|role| role.remainder.supersedes(stored)),
         }
     })
