@@ -176,7 +176,7 @@ fn laid_out(model: &Model, like: &Network, mut weights: Weights) -> (Network, Op
 /// Largest difference, relative to the root mean square of the first.
 fn difference(before: impl Iterator<Item = f64> + Clone, after: impl Iterator<Item = f64> + Clone) -> f64 {
     assert_eq!(before.clone().count(), after.clone().count());
-    let size = (before.clone().map(|a| a * a).sum::<f64>() / before.clone().count() as f64).sqrt().max(1e-6);
+    let size = (before.clone().map(|a| a * a).sum::<f64>() / before.clone().count() as f64).sqrt() + f64::MIN_POSITIVE;
     before.zip(after).map(|(a, b)| (a - b).abs() / size).fold(0.0, |most, d| if d > most || d.is_nan() { d } else { most })
 }
 
