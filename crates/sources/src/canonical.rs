@@ -162,10 +162,7 @@ impl<'a> Canonical<'a> {
             out.chunks_exact_mut(width).for_each(|vector| vector.iter_mut().zip(gain).for_each(|(v, g)| *v *= g));
         }
         if self.is_centred(read_as) {
-            for vector in out.chunks_exact_mut(width) {
-                let mean = (vector.iter().map(|&v| f64::from(v)).sum::<f64>() / width as f64) as f32;
-                vector.iter_mut().for_each(|v| *v -= mean);
-            }
+            out.chunks_exact_mut(width).for_each(centre);
         }
         Ok(())
     }
@@ -186,11 +183,15 @@ impl<'a> Canonical<'a> {
     }
 
     /// The bias of a weight with the bias of the norm before it, `b + W c`; `None` where there is neither.
+    ///
+    /// A tied head is asked for as the head: its slot has no weight of its own, and reads the final norm all the same.
     pub fn bias(&self, of: Slot) -> Result<Option<Vec<f32>>, SourceError> {
         let own = self.weights.get(&Slot { part: Part::Bias, ..of });
         let place = Place { stack: of.stack, role: of.role };
         let shift = self.binding.form.read_norm(place).and_then(|norm| self.norm_of(norm, of, Part::Bias));
-        let Some(&weight) = self.weights.get(&of).filter(|_| own.is_some() || shift.is_some()) else { return Ok(None) };
+        let matrix = if of.role == Role::Unembed { self.unembedding(of.stack) } else { Some(of) };
+        let weight = matrix.and_then(|matrix| self.weights.get(&matrix)).filter(|_| own.is_some() || shift.is_some());
+        let Some(&weight) = weight else { return Ok(None) };
         let mut bias = vec![0.0; weight.rows];
         if let Some(own) = own {
             view::read_rows(self.model, own, 0..own.rows, &mut bias)?;
@@ -206,8 +207,17 @@ impl<'a> Canonical<'a> {
                 }
             }
         }
+        // What is written before a LayerNorm loses its mean there; what only reads is no vector of the stream.
+        if direction(of.role) == Direction::Writes && self.is_centred(of) {
+            centre(&mut bias);
+        }
         Ok(Some(bias))
     }
+}
+
+fn centre(vector: &mut [f32]) {
+    let mean = (vector.iter().map(|&v| f64::from(v)).sum::<f64>() / vector.len().max(1) as f64) as f32;
+    vector.iter_mut().for_each(|v| *v -= mean);
 }
 
 fn is_norm(role: Role) -> bool {

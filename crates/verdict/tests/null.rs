@@ -64,6 +64,36 @@ fn p_values_hold_over_hundreds_of_independent_pairs() {
     assert!(pairs.iter().all(|p| p.conclusion == Conclusion::SupportsIndependence));
 }
 
+/// Enough for a Kolmogorov-Smirnov test to see a law that is off by a sixth.
+const TOKEN_PAIRS: u64 = 80;
+
+/// Between models of different widths no stored axis can be compared; what units and heads do to common tokens still can, by their indices.
+#[test]
+fn p_values_over_common_tokens_hold_where_nothing_stored_is_comparable() {
+    let mut z_p_values = Vec::new();
+    let mut p_values = Vec::new();
+    for pair in 0..TOKEN_PAIRS {
+        let network = |seed: u64, hidden: usize| Llama { hidden, layers: 2, vocab: 560, ..Llama::new(seed) }.build();
+        let compared = compare(&network(5000 + 2 * pair, 32), &network(5001 + 2 * pair, 48));
+        assert_ne!(compared.verdict.conclusion, Conclusion::SupportsDerivation, "{}", compared.verdict.statement);
+        let alignment = compared.of("weights.unit-alignment");
+        assert!(alignment.explanation.words.contains("over common tokens"), "{}", alignment.explanation.words);
+        assert!(alignment.explanation.parts.iter().all(|part| part.label != "as stored"));
+        let z = alignment.explanation.parts.iter().find(|part| part.label == "z").and_then(|part| part.value).unwrap();
+        z_p_values.push(ln_normal_sf(z).exp());
+        p_values.push(alignment.p_value.unwrap().value());
+    }
+    for level in [0.05, 0.01] {
+        let rejected = p_values.iter().filter(|&&p| p <= level).count() as u64;
+        let (least, _) = clopper_pearson(rejected, TOKEN_PAIRS, 0.999).unwrap();
+        println!("over common tokens: {rejected} of {TOKEN_PAIRS} at {level}");
+        assert!(least <= level, "{rejected} of {TOKEN_PAIRS} pairs at {level}, at least {least:.3} in all likelihood");
+    }
+    let uniform = ks_uniform(&z_p_values).unwrap();
+    println!("normal approximation over common tokens: KS distance {:.3}, p {:.3}", uniform.distance, uniform.p.value());
+    assert!(uniform.p.value() > 1e-3, "KS distance {}, p {}", uniform.distance, uniform.p.value());
+}
+
 /// The same without family or names, and with recurrent matrices whose diagonals are alike in all networks.
 #[test]
 fn networks_that_no_family_describes_are_not_called_derived_either() {
