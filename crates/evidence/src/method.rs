@@ -34,6 +34,7 @@ pub trait Method: Sync {
 
 /// A method's answer.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one of these a method, and hardly ever the small one")]
 pub enum Outcome {
     /// It ran.
     Observed(Observation),

@@ -4,7 +4,7 @@ use super::{Remainder, Restored, RestoredRole, Turn};
 use crate::grid;
 use crate::matching::{MATCHED, Matching};
 use crate::method::{MethodError, Relation};
-use sources::{Encoding, Part, Role, Slot, TensorSource};
+use sources::{Encoding, Part, Role, Slot, TensorSource, Weight, view};
 use stats::least_squares::MixtureFit;
 use stats::spectra::SpectrumSketch;
 use std::collections::BTreeSet;
@@ -181,9 +181,9 @@ impl Restored {
                 grids.insert(grid);
                 on_grid += 1;
             }
-            let mut values = Vec::new();
-            sources::view::read_rows(model, weight, 0..weight.rows.min(16), &mut values)?;
-            zeros += values.iter().filter(|v| **v == 0.0).count() as f64 / values.len().max(1) as f64;
+            // A reference that lies on a grid has zeros of its own.
+            let more = zero_share(model, weight)? - own_zeros(matching, role)?;
+            zeros += more.clamp(0.0, 1.0);
         }
         let reference_is_narrow = matching.reference.model().tensors().iter().any(|t| !matches!(t.encoding, Encoding::F32 | Encoding::F64));
         let is_on_grid = looked > 0 && 2 * on_grid >= looked;
@@ -219,6 +219,23 @@ impl Restored {
             }
         }
         Ok(relations)
+    }
+}
+
+/// Share of zeros in the first rows of a matrix.
+fn zero_share(model: &sources::Model, weight: &Weight) -> Result<f64, MethodError> {
+    let mut values = Vec::new();
+    view::read_rows(model, weight, 0..weight.rows.min(16), &mut values)?;
+    Ok(values.iter().filter(|v| **v == 0.0).count() as f64 / values.len().max(1) as f64)
+}
+
+/// The same in the reference's counterpart of a role.
+fn own_zeros(matching: &Matching<'_>, role: &RestoredRole) -> Result<f64, MethodError> {
+    let counterpart = matching.units.iter().chain(&matching.heads).find(|b| Some(b.suspect) == role.block).map(|b| b.reference);
+    let slot = counterpart.map(|g| Slot { stack: g.stack, layer: Some(g.layer), expert: g.expert, role: role.role, part: Part::Weight });
+    match slot.and_then(|slot| matching.reference.weight(slot)) {
+        Some(weight) => zero_share(matching.reference.model(), weight),
+        None => Ok(0.0),
     }
 }
 
