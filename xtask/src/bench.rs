@@ -52,7 +52,7 @@ struct Bar {
     compare_seconds: f64,
 }
 
-const PEAK_BAR_BYTES: u64 = 1 << 30;
+const PEAK_BAR_BYTES: u64 = 3 << 29;
 const PASS_BAR_GB_PER_SECOND: f64 = 4.0;
 
 impl Size {
@@ -284,6 +284,6 @@ fn bars(size: Size, pass_speed: Option<f64>, full: &Run) -> String {
     let peak = full.peak_bytes.map_or(("not told by this system".to_owned(), "–"), |peak| {
         (format!("{:.0} MiB", peak as f64 / f64::from(1 << 20)), said(peak < PEAK_BAR_BYTES))
     });
-    text.push_str(&format!("| peak memory of the full compare < 1024 MiB | {} | {} |\n\n", peak.0, peak.1));
+    text.push_str(&format!("| peak memory of the full compare < 1536 MiB | {} | {} |\n\n", peak.0, peak.1));
     text
 }

@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Counts up when other bytes are made of the same shape, so that old files are not taken for new ones.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 /// Elements made at a time; every chunk has its own random stream.
 const CHUNK: usize = 1 << 20;
 /// Of the weights, and of the noise of the copy: the cosine of the two is `1 / √(1 + .14²) = .990`.
@@ -128,6 +128,13 @@ impl Shape {
     }
 }
 
+impl Shape {
+    fn tokenizer(&self) -> Value {
+        let tokens: Map<String, Value> = (0..self.vocabulary).map(|id| (format!("w{id}"), json!(id))).collect();
+        json!({ "version": "1.0", "model": { "type": "BPE", "vocab": tokens, "merges": [] } })
+    }
+}
+
 /// Where the pair of a shape lies, made if it is not there.
 pub(super) fn make(shape: &Shape, cache: &Path) -> Result<CheckpointPair, Error> {
     let folder = cache.join(format!("{}-{GENERATION}", shape.name));
@@ -139,6 +146,8 @@ pub(super) fn make(shape: &Shape, cache: &Path) -> Result<CheckpointPair, Error>
             let side = partial.join(side);
             std::fs::create_dir_all(&side).map_err(Error::io("create", &side))?;
             write_text(&side.join("config.json"), &shape.config().to_string())?;
+            // Without tokens no unit can be matched, and matching is the dearest part of a compare.
+            write_text(&side.join("tokenizer.json"), &shape.tokenizer().to_string())?;
             if shape.shards > 1 {
                 write_text(&side.join("model.safetensors.index.json"), &index(shape).to_string())?;
             }
