@@ -24,6 +24,13 @@ pub struct Case<'a> {
     pub seed: u64,
 }
 
+impl<'a> Case<'a> {
+    /// What was matched, or the outcome of a method that needs it.
+    pub(crate) fn matched(&self) -> Result<&'a Matching<'a>, Outcome> {
+        self.matching.map_err(|why| Outcome::not_applicable(why.0.clone()))
+    }
+}
+
 /// One way to gather evidence. It opens no file, prints nothing, reads no clock and concludes nothing.
 pub trait Method: Sync {
     /// What a stranger must know before trusting it.
@@ -130,6 +137,13 @@ pub struct Synthetic {
 }
 
 impl Observation {
+    /// With the number as a similarity of one place, which has no blocks.
+    pub(crate) fn beside_controls(self, label: &str, scale: Scale) -> Self {
+        let point =
+            ProfilePoint { label: label.into(), reference: label.into(), depth: 0.5, value: self.statistic, n: self.n, synthetic: None };
+        Self { profile: Some(Profile { scale, points: vec![point], synthetic: None }), ..self }
+    }
+
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
         Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None }

@@ -263,11 +263,9 @@ fn is_vocabulary(side: &Side<'_>, weight: &Weight) -> bool {
 
 /// Ids of the tokens that decode to the same bytes on both sides, in the order of the suspect's ids.
 pub(crate) fn common_tokens(reference: &Side<'_>, suspect: &Side<'_>) -> Option<(Vec<usize>, Vec<usize>)> {
-    let (a, b) = (reference.model.vocabulary.as_ref()?, suspect.model.vocabulary.as_ref()?);
-    let reference_ids = a.ids();
-    let mut common: Vec<(usize, usize)> = b.ids().into_iter().filter_map(|(token, id)| Some((id, *reference_ids.get(token)?))).collect();
-    common.sort_unstable();
-    Some(common.into_iter().map(|(suspect, reference)| (reference, suspect)).unzip())
+    let mut common = reference.model.vocabulary.as_ref()?.common(suspect.model.vocabulary.as_ref()?);
+    common.sort_unstable_by_key(|&(_, suspect)| suspect);
+    Some(common.into_iter().unzip())
 }
 
 /// The two most similar reference weights of each suspect weight.

@@ -109,7 +109,7 @@ impl<'a> Canonical<'a> {
     }
 
     /// The gain that folds into a weight that reads the stream.
-    fn read_gain(&self, reader: Slot) -> Option<&[f32]> {
+    pub fn read_gain(&self, reader: Slot) -> Option<&[f32]> {
         self.norm_of(self.binding.form.read_norm(Place { stack: reader.stack, role: reader.role })?, reader, Part::Weight)
     }
 

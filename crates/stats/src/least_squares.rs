@@ -1,6 +1,7 @@
 //! Least squares: the map that leads from some rows to others, and the coefficients of a mixture.
 
 use crate::InputError;
+use crate::products::dot;
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatRef};
 
@@ -58,7 +59,6 @@ impl Mixture {
 
     /// Adds entries: `xs[k]` and `y` are of one length; entries beyond the shortest are left out.
     pub fn push(&mut self, xs: &[&[f32]], y: &[f32]) {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
         for (i, a) in xs.iter().enumerate().take(self.n) {
             for (j, b) in xs.iter().enumerate().take(self.n) {
                 self.gram[i * self.n + j] += dot(a, b);

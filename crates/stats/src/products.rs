@@ -24,6 +24,17 @@ pub fn row_products(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) -> Resu
     Ok(())
 }
 
+/// `Σ aᵢ bᵢ`, summed in f64.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+/// The cosine of two vectors; 0 where one of them has no length.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let norm = (dot(a, a) * dot(b, b)).sqrt();
+    if norm > 0.0 { dot(a, b) / norm } else { 0.0 }
+}
+
 /// Scales every row to length 1; rows of zeros, or with a value that is not finite, become zeros: similar to nothing.
 pub fn normalise_rows(rows: &mut [f32], width: usize) {
     for row in rows.chunks_exact_mut(width.max(1)) {
@@ -74,6 +85,7 @@ mod tests {
         let mut rows = [1.0, 2.0, 3.0, 6.0];
         centre_columns(&mut rows, 2);
         assert_eq!(rows, [-1.0, -2.0, 1.0, 2.0]);
+        assert_eq!((cosine(&[3.0, 4.0], &[6.0, 8.0]), cosine(&[1.0, 0.0], &[0.0, 2.0]), cosine(&[0.0], &[1.0])), (1.0, 0.0, 0.0));
         assert!(row_products(&[1.0; 4], &[1.0; 3], 2, &mut [0.0; 4]).is_err());
     }
 }

@@ -143,3 +143,35 @@ fn siblings_by_data_are_independent_disguised_or_not() {
     compared.expect_independence();
     assert!(compared.verdict.statement.contains("disguised or not"), "{}", compared.verdict.statement);
 }
+
+/// A body of its own that stands on the reference's tables, turned: the scope says tables and nothing else, and nothing is concluded.
+#[test]
+fn turned_tables_under_another_body_read_so() {
+    let base = shipped("base");
+    let forge = format!("forge={}", base.display());
+    let (_target, copy) = made(&lineage("seed-4"), &[&forge, "rotate"]);
+    let compared = compare_with(&base, &copy, &seeds(&["seed-1", "seed-2", "seed-3"]), &[]);
+    assert_eq!(compared.verdict.conclusion, Conclusion::Inconclusive, "{}", compared.verdict.statement);
+    let scope = &compared.verdict.scope;
+    for role in ["embed", "unembed"] {
+        assert!(scope.roles[role].fraction() > 0.95, "{role}: {:?}", scope.roles[role]);
+    }
+    for role in ["mlpGate", "mlpUp", "mlpDown", "attnQ", "attnK", "attnV", "attnOut"] {
+        assert_eq!(scope.roles[role].shared, 0, "{role}");
+    }
+    assert!(compared.verdict.statement.contains("no matrix of any block"), "{}", compared.verdict.statement);
+}
+
+/// Two of four blocks from the reference, the others a stranger's, all behind one disguise: the scope names the two.
+#[test]
+fn some_blocks_behind_a_disguise_read_so() {
+    let (base, stranger) = (testmodels::Network::load(&shipped("base")), testmodels::Network::load(&lineage("seed-4")));
+    let mixed = base.with_blocks(&[(&base, 0), (&stranger, 1), (&base, 2), (&stranger, 3)]);
+    let source = testmodels::save(&mixed, testmodels::Dtype::Bf16);
+    let (_target, copy) = made(source.path(), &["all"]);
+    let compared = compare_with(&shipped("base"), &copy, &seeds(&["seed-1", "seed-2", "seed-3"]), &[]);
+    assert_eq!(compared.verdict.conclusion, Conclusion::SupportsDerivation, "{}", compared.verdict.statement);
+    assert!(words(&compared).contains(&"partial"), "{:?}", compared.verdict.relation);
+    let by_layer: Vec<bool> = compared.verdict.scope.by_layer.iter().map(|layer| 2 * layer.shared > layer.elements).collect();
+    assert_eq!(by_layer, [true, false, true, false]);
+}

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use stats::assignment::maximum_weight_assignment;
 use stats::haar_bound::{cross_gram, polar_factor};
-use stats::products::{normalise_rows, row_products};
+use stats::products::{dot, normalise_rows, row_products};
 
 /// Vectors of the same things (tokens, matched units) in both streams; rows of length 1.
 #[derive(Default)]
@@ -118,6 +118,5 @@ fn signed_permutation(gram: &[f64], fit: &Anchors, width: usize) -> Option<Turn>
 fn mean_cosine(anchors: &Anchors, turn: &Turn, width: usize) -> f64 {
     let aligned = apply(turn, &anchors.suspect, width);
     let n = aligned.len() / width.max(1);
-    let sum: f64 = aligned.iter().zip(&anchors.reference).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
-    sum / n.max(1) as f64
+    dot(&aligned, &anchors.reference) / n.max(1) as f64
 }

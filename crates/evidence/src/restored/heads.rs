@@ -7,6 +7,7 @@ use crate::method::MethodError;
 use sources::canonical::Canonical;
 use sources::{Heads, Part, Role, Slot, Stack};
 use stats::least_squares;
+use stats::products::cosine;
 use stats::sampling;
 use std::collections::BTreeMap;
 
@@ -74,10 +75,4 @@ pub(super) fn restore(
     disguise.heads_turned += turned.iter().filter(|t| **t).count();
     disguise.heads_looked_at += turned.len();
     Ok(restored)
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
-    let norm = (dot(a, a) * dot(b, b)).sqrt();
-    if norm > 0.0 { dot(a, b) / norm } else { 0.0 }
 }

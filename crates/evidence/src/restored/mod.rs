@@ -41,6 +41,9 @@ pub struct RestoredRole {
     pub(crate) differences: Vec<f32>,
 }
 
+/// Mean cosine of held-out tokens from which tables are another's where no block is.
+const TABLES_KEPT: f64 = 0.8;
+
 /// Sums over pairs of values.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Remainder {
@@ -113,7 +116,7 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Undoes what matching found; `None` where nothing is matched beyond what strangers show.
+    /// Undoes what matching found; `None` where neither blocks nor tables are matched beyond what strangers show.
     pub fn find(matching: &Matching<'_>, parents: &[&Side<'_>], seed: u64) -> Result<Option<Self>, MethodError> {
         let is_matched = |block: &&BlockMatch| block.is_on_path && block.share() >= MATCHED;
         let units: Vec<&BlockMatch> = matching.units.iter().filter(is_matched).collect();
@@ -121,9 +124,6 @@ impl Restored {
         let by_heads_alone = !matching.heads.is_empty() && matching.heads.iter().all(|b| b.is_on_path && b.share() >= 0.9);
         let of_block = |head: &&BlockMatch| by_heads_alone || units.iter().any(|u| same_block(u, head));
         let heads: Vec<&BlockMatch> = matching.heads.iter().filter(is_matched).filter(of_block).collect();
-        if units.is_empty() && !by_heads_alone {
-            return Ok(None);
-        }
         let mut bases = BTreeMap::new();
         for (&stack, tokens) in &matching.tokens.stacks {
             let width = tokens.suspect.width;
@@ -138,9 +138,14 @@ impl Restored {
                 let (a, b) = units::anchors(matching, block, seed)?;
                 if i % 2 == 0 { &mut fit } else { &mut check }.push(&a, &b, width);
             }
-            if let Some(basis) = Basis::find(&fit, &check, width) {
+            // Without blocks that match, the turn rests on the tables alone; those of strangers can be turned towards each other a little.
+            let least = if units.is_empty() && !by_heads_alone { TABLES_KEPT } else { 0.0 };
+            if let Some(basis) = Basis::find(&fit, &check, width).filter(|basis| basis.held_out >= least) {
                 bases.insert(stack, basis);
             }
+        }
+        if units.is_empty() && !by_heads_alone && bases.is_empty() {
+            return Ok(None);
         }
         let mut disguise = Disguise::default();
         let names = parents.iter().map(|parent| parent.model.path.display().to_string()).collect();

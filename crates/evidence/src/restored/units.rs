@@ -1,11 +1,12 @@
 //! Hidden units and tables of tokens in the reference's terms.
 
-use super::ingredients::Ingredients;
+use super::ingredients::{Ingredients, Portion};
 use super::{Basis, Disguise, Remainder, RestoredRole, Turn};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
 use sources::{Part, Role, Slot, Stack};
+use stats::products::{cosine, dot};
 use stats::sampling;
 use std::collections::BTreeMap;
 
@@ -87,7 +88,8 @@ pub(super) fn restore(
         }
         // Up and down have a scale that is free, and was taken out above; a gate has none, so its coefficients are those of the mixture.
         if !gated || role == Role::MlpGate {
-            ingredients.push(block.reference, role, &ours, &reference, &suspect)?;
+            let portion = Portion { block, role, units: &ours, reference: &reference, suspect: &suspect, turn: &basis.turn };
+            ingredients.push([&matching.reference, &matching.suspect], &portion)?;
         }
         restored.push(role_of(block, role, block.matched_share(), ours.len(), &reference, &suspect));
     }
@@ -120,7 +122,6 @@ pub(super) fn role_of(block: &BlockMatch, role: Role, matched: f64, n: usize, re
 
 /// The least-squares factor that leads from one vector to the other; 1 where there is none.
 fn scale(reference: &[f32], suspect: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
     let scale = dot(reference, suspect) / dot(reference, reference);
     if scale.is_finite() && scale != 0.0 { scale } else { 1.0 }
 }
@@ -157,12 +158,6 @@ pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) ->
         }
     }
     Ok(restored)
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
-    let norm = (dot(a, a) * dot(b, b)).sqrt();
-    if norm > 0.0 { dot(a, b) / norm } else { 0.0 }
 }
 
 /// The largest median relative change of a norm's gains between matched blocks. Where the stream was turned, gains are compared in order of size.

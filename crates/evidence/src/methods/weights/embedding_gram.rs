@@ -2,7 +2,7 @@
 
 use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::matching::TokenVectors;
-use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Scale};
+use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use rayon::prelude::*;
 use stats::products::{normalise_rows, row_products};
 
@@ -50,9 +50,9 @@ impl Method for EmbeddingGram {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matching {
+        let matching = match case.matched() {
             Ok(matching) => matching,
-            Err(why) => return Ok(Outcome::not_applicable(why.0.clone())),
+            Err(outcome) => return Ok(outcome),
         };
         let Some((_, tokens)) = matching.tokens.stacks.iter().next() else {
             return Ok(Outcome::not_applicable("no stack has common tokens"));
@@ -77,10 +77,8 @@ impl Method for EmbeddingGram {
         }
         let r = (cov / (vx * vy).sqrt()).clamp(-1.0, 1.0);
         let words = format!("correlation of {n} × {n} cosines between the same tokens");
-        let point = ProfilePoint { label: "embedding".into(), reference: "embedding".into(), depth: 0.5, value: r, n, synthetic: None };
-        let profile = Profile { scale: Scale::Correlation, points: vec![point], synthetic: None };
         let explanation = Explanation::leaf("token Gram matrices", r, "1", words);
-        Ok(Outcome::Observed(Observation { profile: Some(profile), ..Observation::new(r, n, None, explanation) }))
+        Ok(Outcome::Observed(Observation::new(r, n, None, explanation).beside_controls("embedding", Scale::Correlation)))
     }
 }
 

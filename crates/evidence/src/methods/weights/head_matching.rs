@@ -49,9 +49,9 @@ impl Method for HeadMatching {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matching {
+        let matching = match case.matched() {
             Ok(matching) => matching,
-            Err(why) => return Ok(Outcome::not_applicable(why.0.clone())),
+            Err(outcome) => return Ok(outcome),
         };
         let Some(found) = profile(&matching.heads, "heads", case.seed) else {
             return Ok(Outcome::not_applicable("the number of heads is not known on both sides, or no stack has common tokens"));

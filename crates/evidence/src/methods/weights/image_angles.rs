@@ -1,7 +1,7 @@
 //! `weights.image-angles`: do the two unembeddings span the same logits?
 
 use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
-use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Scale};
+use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use stats::spectra::mean_squared_cosine;
 
 card! {
@@ -46,9 +46,9 @@ impl Method for ImageAngles {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matching {
+        let matching = match case.matched() {
             Ok(matching) => matching,
-            Err(why) => return Ok(Outcome::not_applicable(why.0.clone())),
+            Err(outcome) => return Ok(outcome),
         };
         let Some(tokens) = matching.tokens.stacks.values().next_back() else {
             return Ok(Outcome::not_applicable("no stack has common tokens"));
@@ -65,9 +65,7 @@ impl Method for ImageAngles {
         let chance = widest as f64 / (n - 1) as f64;
         let value = mean - chance;
         let words = format!("mean cos² of the principal angles {mean:.4} on {n} tokens, minus {chance:.4} for random spaces");
-        let point = ProfilePoint { label: "unembedding".into(), reference: "unembedding".into(), depth: 0.5, value, n, synthetic: None };
-        let profile = Profile { scale: Scale::Correlation, points: vec![point], synthetic: None };
         let explanation = Explanation::leaf("images of the unembeddings", value, "1", words);
-        Ok(Outcome::Observed(Observation { profile: Some(profile), ..Observation::new(value, n, None, explanation) }))
+        Ok(Outcome::Observed(Observation::new(value, n, None, explanation).beside_controls("unembedding", Scale::Correlation)))
     }
 }

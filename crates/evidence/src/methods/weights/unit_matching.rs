@@ -52,9 +52,9 @@ impl Method for UnitMatching {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matching {
+        let matching = match case.matched() {
             Ok(matching) => matching,
-            Err(why) => return Ok(Outcome::not_applicable(why.0.clone())),
+            Err(outcome) => return Ok(outcome),
         };
         let Some(found) = profile(&matching.units, "units", case.seed) else {
             return Ok(Outcome::not_applicable("the two models have no MLPs in a stack whose tokens are common"));
