@@ -24,10 +24,10 @@ pub struct Case<'a> {
     pub seed: u64,
 }
 
-impl<'a> Case<'a> {
-    /// What was matched, or the outcome of a method that needs it.
-    pub(crate) fn matched(&self) -> Result<&'a Matching<'a>, Outcome> {
-        self.matching.map_err(|why| Outcome::not_applicable(why.0.clone()))
+impl Case<'_> {
+    /// The outcome of a method that needs what could not be matched.
+    pub(crate) fn unmatched(&self) -> Outcome {
+        Outcome::not_applicable(self.matching.err().map_or_else(String::new, |why| why.0.clone()))
     }
 }
 

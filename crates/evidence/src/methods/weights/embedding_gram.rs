@@ -50,10 +50,7 @@ impl Method for EmbeddingGram {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matched() {
-            Ok(matching) => matching,
-            Err(outcome) => return Ok(outcome),
-        };
+        let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
         let Some((_, tokens)) = matching.tokens.stacks.iter().next() else {
             return Ok(Outcome::not_applicable("no stack has common tokens"));
         };

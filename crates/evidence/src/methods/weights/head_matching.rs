@@ -49,10 +49,7 @@ impl Method for HeadMatching {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matched() {
-            Ok(matching) => matching,
-            Err(outcome) => return Ok(outcome),
-        };
+        let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
         let Some(found) = profile(&matching.heads, "heads", case.seed) else {
             return Ok(Outcome::not_applicable("the number of heads is not known on both sides, or no stack has common tokens"));
         };

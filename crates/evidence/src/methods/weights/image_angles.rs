@@ -46,10 +46,7 @@ impl Method for ImageAngles {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matched() {
-            Ok(matching) => matching,
-            Err(outcome) => return Ok(outcome),
-        };
+        let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
         let Some(tokens) = matching.tokens.stacks.values().next_back() else {
             return Ok(Outcome::not_applicable("no stack has common tokens"));
         };

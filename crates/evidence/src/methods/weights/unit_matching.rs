@@ -52,10 +52,7 @@ impl Method for UnitMatching {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let matching = match case.matched() {
-            Ok(matching) => matching,
-            Err(outcome) => return Ok(outcome),
-        };
+        let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
         let Some(found) = profile(&matching.units, "units", case.seed) else {
             return Ok(Outcome::not_applicable("the two models have no MLPs in a stack whose tokens are common"));
         };
