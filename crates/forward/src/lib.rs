@@ -1,0 +1,8 @@
+//! What a model *computes*: one transformer, configured by its family, with taps for attention, hidden states, units and logits.
+//!
+//! A checkpoint's blocks are read one at a time, widened to f32, so that a model larger than memory runs; every block is applied to all
+//! sequences before the next is read. Work is split into tiles of whole sequences that no number of threads changes.
+
+mod taps;
+
+pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
