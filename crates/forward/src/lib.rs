@@ -3,6 +3,18 @@
 //! A checkpoint's blocks are read one at a time, widened to f32, so that a model larger than memory runs; every block is applied to all
 //! sequences before the next is read. Work is split into tiles of whole sequences that no number of threads changes.
 
+mod activation;
+mod attention;
+mod computation;
+mod mlp;
+mod network;
+mod norm;
+mod not_runnable;
+mod product;
+mod rotary;
 mod taps;
+mod weights;
 
+pub use network::{Network, Shape};
+pub use not_runnable::NotRunnable;
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
