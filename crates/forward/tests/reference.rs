@@ -15,7 +15,7 @@ const TOKENS: [u32; 7] = [3, 17, 256, 17, 599, 41, 0];
 struct Everything {
     logits: Mutex<BTreeMap<(usize, usize), Vec<f32>>>,
     last: Mutex<BTreeMap<usize, Vec<f32>>>,
-    attention: Mutex<BTreeMap<HeadAt, (Vec<f32>, Vec<f32>)>>,
+    attention: Mutex<BTreeMap<HeadAt, [Vec<f32>; 2]>>,
     stream: Mutex<BTreeMap<(usize, usize), Vec<f32>>>,
 }
 
@@ -25,7 +25,7 @@ impl Taps for Everything {
     }
 
     fn attention(&self, at: HeadAt, scores: &[f32], probabilities: &[f32]) {
-        self.attention.lock().unwrap().insert(at, (scores.to_vec(), probabilities.to_vec()));
+        self.attention.lock().unwrap().insert(at, [scores.to_vec(), probabilities.to_vec()]);
     }
 
     fn stream(&self, sequence: usize, layer: usize, values: &[f32]) {
@@ -87,7 +87,7 @@ fn probabilities_sum_to_one_and_what_the_mask_hides_counts_nothing() {
         let folder = save(&family(name, 1), Dtype::F32);
         let model = Model::open(folder.path()).unwrap();
         let taps = run(&model, &[TOKENS.to_vec(), TOKENS[..3].to_vec()]);
-        for (at, (scores, probabilities)) in taps.attention.lock().unwrap().iter() {
+        for (at, [scores, probabilities]) in taps.attention.lock().unwrap().iter() {
             let n = [7, 3][at.sequence];
             for (query, (scores, row)) in scores.chunks_exact(n).zip(probabilities.chunks_exact(n)).enumerate() {
                 assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{name} {at:?}");
