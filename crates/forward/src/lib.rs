@@ -3,6 +3,18 @@
 //! A checkpoint's blocks are read one at a time, widened to f32, so that a model larger than memory runs; every block is applied to all
 //! sequences before the next is read. Work is split into tiles of whole sequences that no number of threads changes.
 
+mod hex;
+mod not_runnable;
+pub mod observation;
+mod prompts;
+mod small_file;
 mod taps;
+mod tokenizer;
+pub mod words;
 
+pub use not_runnable::NotRunnable;
+pub use observation::{Image, Observation, Recorder, Subject};
+pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
+pub use tokenizer::{Encoded, Tokenizer};
+pub use words::NO_WORD;
