@@ -6,15 +6,25 @@
 mod activation;
 mod attention;
 mod computation;
+mod hex;
 mod mlp;
 mod network;
 mod norm;
 mod not_runnable;
+pub mod observation;
 mod product;
+mod prompts;
 mod rotary;
+mod small_file;
 mod taps;
+mod tokenizer;
 mod weights;
+pub mod words;
 
 pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
+pub use observation::{Image, Observation, Recorder, Subject};
+pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
+pub use tokenizer::{Encoded, Tokenizer};
+pub use words::NO_WORD;

@@ -1,10 +1,21 @@
-//! Why a model cannot be run here, as opposed to a failure while it runs.
+//! Why a model could not be run, or not observed: a finding that is absent needs a reason, not an error.
 
 use std::fmt;
 
-/// A reason in words, for the report: `no family describes its tensors`.
+/// One sentence that says what is missing or not supported, on what, without a final period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRunnable(pub String);
+
+impl NotRunnable {
+    /// From a sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+
+    pub(crate) fn because<T>(why: impl Into<String>) -> Result<T, Self> {
+        Err(Self(why.into()))
+    }
+}
 
 impl fmt::Display for NotRunnable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,9 +24,3 @@ impl fmt::Display for NotRunnable {
 }
 
 impl std::error::Error for NotRunnable {}
-
-impl NotRunnable {
-    pub(crate) fn because<T>(why: impl Into<String>) -> Result<T, Self> {
-        Err(Self(why.into()))
-    }
-}

@@ -1,0 +1,102 @@
+//! A model's own tokenizer: token ids of a text, and which bytes of the text each of them stands for.
+//!
+//! Whatever a checkpoint carries is first written as a `tokenizer.json` of Hugging Face, so that one library splits all texts.
+
+mod beside;
+mod gguf;
+mod sentencepiece;
+
+use crate::small_file::read_small;
+use crate::{NotRunnable, PromptSet};
+use serde_json::Value;
+use sources::Model;
+use sources::tensor::MAX_HEADER_BYTES;
+use std::path::Path;
+
+/// A text as a model reads it, with the special tokens that the model adds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// The bytes of the text that each token stands for, as `(start, end)`; empty for tokens that stand for none.
+    pub spans: Vec<(usize, usize)>,
+}
+
+/// Splits texts.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Where it was read: `tokenizer.json`, `GGUF metadata`.
+    pub origin: String,
+}
+
+impl Tokenizer {
+    /// The tokenizer beside the weights, or inside them.
+    ///
+    /// In this order: `tokenizer.json`; `vocab.txt` of BERT; `vocab.json` with `merges.txt` of GPT-2; the metadata of a GGUF file.
+    ///
+    /// # Errors
+    /// If there is none, or one that cannot be used: the sentence says which.
+    pub fn of(model: &Model) -> Result<Self, NotRunnable> {
+        let folder = if model.path.is_dir() { model.path.as_path() } else { model.path.parent().unwrap_or(Path::new("")) };
+        let json = folder.join("tokenizer.json");
+        if json.is_file() {
+            return Self::from_json(&read(&json)?, "tokenizer.json");
+        }
+        if let Some((json, origin)) = beside::tokenizer(folder, model.config.as_ref())? {
+            return Self::from_value(&json, origin);
+        }
+        match gguf::tokenizer(&model.metadata)? {
+            Some(json) => Self::from_value(&json, "GGUF metadata"),
+            None => Err(NotRunnable::new(format!("`{}` has no tokenizer beside its weights", model.path.display()))),
+        }
+    }
+
+    /// From the bytes of a `tokenizer.json`; `origin` is what sentences call it. Nothing is truncated or padded, whatever the file says.
+    pub fn from_json(bytes: &[u8], origin: &str) -> Result<Self, NotRunnable> {
+        let refused = |error| NotRunnable::new(format!("the tokenizer in {origin} cannot be used: {error}"));
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(refused)?;
+        inner.with_truncation(None).map_err(refused)?;
+        inner.with_padding(None);
+        Ok(Self { inner, origin: origin.into() })
+    }
+
+    fn from_value(json: &Value, origin: &str) -> Result<Self, NotRunnable> {
+        Self::from_json(json.to_string().as_bytes(), origin)
+    }
+
+    /// The tokens of a text, special ones included as the model's own pipeline adds them.
+    pub fn encode(&self, text: &str) -> Result<Encoded, NotRunnable> {
+        let refused = |error| NotRunnable::new(format!("the tokenizer in {} cannot split a text: {error}", self.origin));
+        let encoding = self.inner.encode(text, true).map_err(refused)?;
+        Ok(Encoded { ids: encoding.get_ids().to_vec(), spans: encoding.get_offsets().to_vec() })
+    }
+
+    /// The tokens of every prompt; a prompt that no token stands for, or that is longer than the model's positions, is an error.
+    pub fn encode_all(&self, prompts: &PromptSet, max_positions: Option<usize>) -> Result<Vec<Encoded>, NotRunnable> {
+        let encode = |prompt: &crate::Prompt| {
+            let encoded = self.encode(&prompt.text)?;
+            let n = encoded.ids.len();
+            let name = prompt.id.escape_debug();
+            if n == 0 {
+                return Err(NotRunnable::new(format!("prompt `{name}` of {} has no token in the model's tokenizer", prompts.label())));
+            }
+            match max_positions.filter(|&most| n > most) {
+                Some(most) => {
+                    let set = prompts.label();
+                    Err(NotRunnable::new(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions")))
+                }
+                None => Ok(encoded),
+            }
+        };
+        prompts.prompts.iter().map(encode).collect()
+    }
+}
+
+/// The bytes of a file beside the weights.
+fn read(path: &Path) -> Result<Vec<u8>, NotRunnable> {
+    read_small(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

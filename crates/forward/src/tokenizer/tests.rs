@@ -1,0 +1,1 @@
+//! Laws and vectors of the tokenizers.
