@@ -230,6 +230,20 @@ impl Role {
     pub fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     }
+
+    /// Whether it is a norm, which has gains and perhaps biases.
+    pub fn is_norm(self) -> bool {
+        use Role::{AttnKNorm, AttnNorm, AttnPostNorm, AttnQNorm, CrossAttnNorm, EmbedNorm, FinalNorm, MlpNorm, MlpPostNorm, UnembedNorm};
+        matches!(
+            self,
+            AttnKNorm | AttnNorm | AttnPostNorm | AttnQNorm | CrossAttnNorm | EmbedNorm | FinalNorm | MlpNorm | MlpPostNorm | UnembedNorm
+        )
+    }
+
+    /// Whether it is a table of tokens, which is read through another where the two are tied.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Embed | Self::Unembed)
+    }
 }
 
 impl fmt::Display for Slot {

@@ -4,7 +4,7 @@ use super::{Remainder, Restored, RestoredRole, Turn};
 use crate::grid;
 use crate::matching::{MATCHED, Matching};
 use crate::method::{MethodError, Relation};
-use sources::{Encoding, Part, Role, Slot, TensorSource, Weight, view};
+use sources::{Encoding, Part, Slot, TensorSource, Weight, view};
 use stats::least_squares::MixtureFit;
 use stats::spectra::SpectrumSketch;
 use std::collections::BTreeSet;
@@ -173,7 +173,7 @@ impl Restored {
             let info = &model.tensors()[weight.view.tensor];
             narrow |= !matches!(info.encoding, Encoding::F32 | Encoding::F64);
             looked += 1;
-            let stored = (info.encoding.is_quantised() || info.affine.is_some()).then(|| info.encoding.to_string());
+            let stored = info.is_on_grid().then(|| info.encoding.to_string());
             if let Some(stored) = stored {
                 grids.insert(if stored.contains('4') { "a stored grid of 4 bits" } else { "a stored grid" });
                 on_grid += 1;
@@ -292,10 +292,5 @@ impl RestoredRole {
     pub(crate) fn is_of(&self, slot: Slot) -> bool {
         let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
         (self.stack, self.role, block.0) == (slot.stack, slot.role, slot.layer) && (block.1.is_none() || block.1 == slot.expert)
-    }
-
-    /// Tables are read through one another where they are tied.
-    pub(crate) fn is_table(&self) -> bool {
-        matches!(self.role, Role::Embed | Role::Unembed)
     }
 }

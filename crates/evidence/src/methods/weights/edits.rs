@@ -293,7 +293,7 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
         .filter(|pair| pair.is_shared() && !is_superseded(case, pair))
         .filter_map(|pair| case.suspect.weights[pair.suspect].slot)
         .collect();
-    let is_hidden = |role: &RestoredRole| !role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
+    let is_hidden = |role: &RestoredRole| !role.role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
     relations.extend(restored.remainder_relations(matching, &is_hidden, case.seed)?);
     if let Some((fit, singles)) = &restored.mixture {
         let names: Vec<String> =
@@ -304,19 +304,17 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
 }
 
 fn is_table(weight: &Weight) -> bool {
-    weight.slot.is_some_and(|slot| matches!(slot.role, Role::Embed | Role::Unembed))
+    weight.slot.is_some_and(|slot| slot.role.is_table())
 }
 
 fn is_on_grid(side: &Side<'_>, weight: &Weight) -> bool {
-    let info = &side.model.tensors()[weight.view.tensor];
-    info.encoding.is_quantised() || info.affine.is_some()
+    side.model.tensors()[weight.view.tensor].is_on_grid()
 }
 
 fn stored_form(case: &Case<'_>, pair: &Pair) -> String {
     let form = |source: &sources::Model, weight: &sources::Weight| {
         let info = &source.tensors()[weight.view.tensor];
-        (info.encoding.is_quantised() || info.affine.is_some())
-            .then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
+        info.is_on_grid().then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
     };
     form(case.suspect.model, &pair.suspect_weight)
         .or_else(|| form(case.reference.model, &pair.reference_weight).map(|f| format!("{f} (the reference)")))
@@ -354,7 +352,7 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     let suspect_info = &case.suspect.model.tensors()[pair.suspect_weight.view.tensor];
     let noise = [reference_info, suspect_info]
         .into_iter()
-        .filter(|info| info.encoding.is_quantised() || info.affine.is_some())
+        .filter(|info| info.is_on_grid())
         .map(|info| rounding_noise(info.encoding))
         .max_by(f64::total_cmp);
     if let Some(noise) = noise {
