@@ -20,7 +20,7 @@ mod side;
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};
-pub use matching::{Agreement, BlockMatch, Group, MIN_TOKENS, Matching, Unmatched};
+pub use matching::{Agreement, BlockMatch, Group, MATCHED, MIN_TOKENS, Matching, Unmatched};
 pub use method::{
     BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Relation, Scale, Synthetic,
 };

@@ -1,7 +1,7 @@
 //! A similarity beside controls: does the suspect stand out by more than independent models differ among themselves?
 
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Profile, Scale};
+use evidence::{MATCHED, Profile, Scale};
 use stats::tails::ln_student_sf;
 use stats::{NullDistribution, PValue};
 
@@ -11,8 +11,6 @@ pub const MIN_CONTROLS: usize = 3;
 const ALPHA: f64 = 1e-3 / 2.0;
 /// Chance of agreements among re-drawn units below which they are not chance.
 const LOG10_CHANCE: f64 = -6.0;
-/// Share of units of a block from which it counts as matched.
-const MATCHED: f64 = 0.1;
 
 /// The same statistic of an independent model.
 #[derive(Debug, Clone)]

@@ -66,8 +66,7 @@ impl Probes {
 }
 
 fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) -> Result<Option<HeadSketches>, MethodError> {
-    let at = |role| Slot { stack: group.stack, layer: Some(group.layer), expert: None, role, part: Part::Weight };
-    let n_rows = |role| model.n_vectors(at(role));
+    let n_rows = |role| model.n_vectors(group.slot(role));
     let Heads { n_heads, n_kv_heads } = heads;
     let (Some(q), Some(k), Some(v), Some(o)) = (n_rows(Role::AttnQ), n_rows(Role::AttnK), n_rows(Role::AttnV), n_rows(Role::AttnOut))
     else {
@@ -81,14 +80,14 @@ fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) ->
     let seen = |role: Role, probes_of: &[f32], norm: Option<Role>| -> Result<Vec<f32>, MethodError> {
         let n = n_rows(role).unwrap_or(0);
         let mut rows = Vec::new();
-        model.vectors(at(role), role, &(0..n).collect::<Vec<_>>(), &mut rows)?;
+        model.vectors(group.slot(role), role, &(0..n).collect::<Vec<_>>(), &mut rows)?;
         let width = probes.width;
         let mut out = vec![0.0f32; n * PROBES];
         if rows.len() == n * width {
             let _ = row_products(&rows, probes_of, width, &mut out);
         }
         // A norm over the dimensions of a head gives each its gain; the length that it divides by differs by token and is left out.
-        if let Some(gain) = norm.and_then(|norm| model.gain(at(norm))).filter(|gain| !gain.is_empty()) {
+        if let Some(gain) = norm.and_then(|norm| model.gain(group.slot(norm))).filter(|gain| !gain.is_empty()) {
             out.chunks_exact_mut(PROBES).enumerate().for_each(|(row, out)| {
                 let gain = gain[row % gain.len()];
                 out.iter_mut().for_each(|v| *v *= gain);

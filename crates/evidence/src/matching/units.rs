@@ -42,18 +42,14 @@ const MIXED: [UnitView; 2] =
 const GATED_PAIRS: [(usize, usize, &str); 3] = [(0, 1, "gate, up"), (0, 2, "gate, down"), (1, 2, "up, down")];
 const PLAIN_PAIRS: [(usize, usize, &str); 1] = [(0, 1, "up, down")];
 
-fn slot(group: Group, role: Role) -> Slot {
-    Slot { stack: group.stack, layer: Some(group.layer), expert: group.expert, role, part: Part::Weight }
-}
-
 fn groups(model: &Canonical<'_>) -> Vec<Group> {
     let is_mlp = |slot: &Slot| slot.role == Role::MlpUp && slot.part == Part::Weight;
     let group = |slot: Slot| Some(Group { stack: slot.stack, layer: slot.layer?, expert: slot.expert });
-    model.slots().filter(is_mlp).filter_map(group).filter(|&g| model.weight(slot(g, Role::MlpDown)).is_some()).collect()
+    model.slots().filter(is_mlp).filter_map(group).filter(|&g| model.weight(g.slot(Role::MlpDown)).is_some()).collect()
 }
 
 fn is_gated(model: &Canonical<'_>, group: Group) -> bool {
-    model.weight(slot(group, Role::MlpGate)).is_some()
+    model.weight(group.slot(Role::MlpGate)).is_some()
 }
 
 /// The views that both MLPs have.
@@ -70,7 +66,7 @@ fn pairs(views: &[UnitView]) -> &'static [(usize, usize, &'static str)] {
 }
 
 fn n_units(model: &Canonical<'_>, group: Group) -> usize {
-    model.n_vectors(slot(group, Role::MlpUp)).unwrap_or(0)
+    model.n_vectors(group.slot(Role::MlpUp)).unwrap_or(0)
 }
 
 /// What units do to tokens, `[units, tokens]`, rows of length 1 and centred over tokens: `V Eᵀ` for a view that reads, `Dᵀ Oᵀ` for the one that writes.
@@ -108,7 +104,7 @@ pub(crate) fn unit_signatures(
 ) -> Result<Vec<Vec<f32>>, MethodError> {
     // By index no sign is free: a unit whose sign was turned counts against, as it should.
     let gated = is_gated(model, group);
-    views(gated, gated).iter().map(|view| signatures(model, slot(group, view.role), units, tokens, usize::MAX)).collect()
+    views(gated, gated).iter().map(|view| signatures(model, group.slot(view.role), units, tokens, usize::MAX)).collect()
 }
 
 /// Correlations `[a, b]` of signatures.
@@ -192,7 +188,7 @@ impl Drawn {
         let gated = is_gated(model, group);
         let signatures = views(gated, gated)
             .iter()
-            .map(|view| Ok((view.name, signatures(model, slot(group, view.role), units, tokens, DRAWN_TOKENS)?)))
+            .map(|view| Ok((view.name, signatures(model, group.slot(view.role), units, tokens, DRAWN_TOKENS)?)))
             .collect::<Result<_, MethodError>>()?;
         Ok(Self { n_units: units.len(), signatures })
     }
@@ -285,8 +281,8 @@ fn in_full(
     let mut assignments = Vec::new();
     let mut is_certified = true;
     for view in views {
-        let a = signatures(reference, slot(ours, view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
-        let b = signatures(suspect, slot(theirs, view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
+        let a = signatures(reference, ours.slot(view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
+        let b = signatures(suspect, theirs.slot(view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
         let n_tokens = a.len() / n_reference.max(1);
         let matrix = correlations(&a, &b, n_tokens, view.sign_is_free);
         drop((a, b));

@@ -1,10 +1,10 @@
 //! The suspect as a mixture of the reference and of further parents, fitted on matched units in the reference's terms.
 
 use super::Turn;
-use crate::matching::{BlockMatch, Group};
+use crate::matching::BlockMatch;
 use crate::method::MethodError;
 use sources::canonical::Canonical;
-use sources::{Part, Role, Slot};
+use sources::Role;
 use stats::least_squares::{Mixture, MixtureFit};
 
 /// Sums for the mixture, as the weights are stored and with the gains of norms folded in.
@@ -54,10 +54,6 @@ pub(super) struct Portion<'a> {
     pub(super) turn: &'a Turn,
 }
 
-fn at(block: Group, role: Role) -> Slot {
-    Slot { stack: block.stack, layer: Some(block.layer), expert: block.expert, role, part: Part::Weight }
-}
-
 impl<'a> Ingredients<'a> {
     pub(super) fn new(parents: &'a [Canonical<'a>]) -> Self {
         let n = parents.len() + 1;
@@ -70,7 +66,7 @@ impl<'a> Ingredients<'a> {
             return Ok(());
         }
         let &Portion { block, role, units, reference, suspect, turn } = portion;
-        let slot = at(block.reference, role);
+        let slot = block.reference.slot(role);
         let mut vectors = vec![reference.to_vec()];
         for parent in self.parents {
             let mut own = Vec::new();
@@ -86,7 +82,7 @@ impl<'a> Ingredients<'a> {
         self.folded.push(&vectors, suspect);
         let gains = std::iter::once(models[0]).chain(self.parents).map(|model| model.read_gain(slot));
         let unfolded: Option<Vec<Vec<f32>>> = vectors.iter().zip(gains).map(|(vectors, gain)| unfolded(vectors, gain)).collect();
-        let own = unfolded_of_suspect(suspect, models[1].read_gain(at(block.suspect, role)), turn);
+        let own = unfolded_of_suspect(suspect, models[1].read_gain(block.suspect.slot(role)), turn);
         match (unfolded, own) {
             (Some(vectors), Some(suspect)) => self.stored.push(&vectors, &suspect),
             _ => self.has_stored = false,

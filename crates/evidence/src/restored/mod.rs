@@ -12,7 +12,7 @@ pub use picture::UndonePicture;
 pub(crate) use basis::{Basis, Turn};
 pub(crate) use relations::merge;
 
-use crate::matching::{BlockMatch, Group, MATCHED, Matching};
+use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use crate::side::Side;
 use basis::Anchors;
@@ -118,12 +118,11 @@ pub struct Restored {
 impl Restored {
     /// Undoes what matching found; `None` where neither blocks nor tables are matched beyond what strangers show.
     pub fn find(matching: &Matching<'_>, parents: &[&Side<'_>], seed: u64) -> Result<Option<Self>, MethodError> {
-        let is_matched = |block: &&BlockMatch| block.is_on_path && block.share() >= MATCHED;
-        let units: Vec<&BlockMatch> = matching.units.iter().filter(is_matched).collect();
+        let units: Vec<&BlockMatch> = matching.units.iter().filter(|block| block.is_matched()).collect();
         // Few heads agree by chance; they count where the units of their block do, or where nearly all of them agree in every block.
         let by_heads_alone = !matching.heads.is_empty() && matching.heads.iter().all(|b| b.is_on_path && b.share() >= 0.9);
         let of_block = |head: &&BlockMatch| by_heads_alone || units.iter().any(|u| same_block(u, head));
-        let heads: Vec<&BlockMatch> = matching.heads.iter().filter(is_matched).filter(of_block).collect();
+        let heads: Vec<&BlockMatch> = matching.heads.iter().filter(|block| block.is_matched()).filter(of_block).collect();
         let mut bases = BTreeMap::new();
         for (&stack, tokens) in &matching.tokens.stacks {
             let width = tokens.suspect.width;
@@ -167,13 +166,6 @@ impl Restored {
         let best = units.iter().max_by(|a, b| a.share().total_cmp(&b.share()).then(b.suspect.cmp(&a.suspect)));
         let picture = best.map(|block| picture::draw(matching, block, seed)).transpose()?.flatten();
         Ok(Some(Self { bases, roles, disguise, mixture: ingredients.solve(), parents: names, picture }))
-    }
-
-    /// The restored role of a block, or of a table of tokens.
-    pub fn role(&self, stack: Stack, layer: Option<usize>, expert: Option<usize>, role: Role) -> Option<&RestoredRole> {
-        let of_block =
-            |block: Group| (block.stack, Some(block.layer)) == (stack, layer) && (block.expert.is_none() || block.expert == expert);
-        self.roles.iter().find(|r| r.role == role && r.stack == stack && r.block.map_or(layer.is_none(), of_block))
     }
 }
 

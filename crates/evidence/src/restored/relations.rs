@@ -2,9 +2,9 @@
 
 use super::{Remainder, Restored, RestoredRole, Turn};
 use crate::grid;
-use crate::matching::{MATCHED, Matching};
+use crate::matching::Matching;
 use crate::method::{MethodError, Relation};
-use sources::{Encoding, Part, Slot, TensorSource, Weight, view};
+use sources::{Encoding, Slot, TensorSource, Weight, view};
 use stats::least_squares::MixtureFit;
 use stats::spectra::SpectrumSketch;
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ impl Restored {
             rescaled.push(format!("norm gains differ by {percent:.0} % in the median and are made up for in what reads them"));
         }
         name("rescaled", rescaled);
-        let blocks: Vec<_> = matching.units.iter().filter(|b| b.is_on_path && b.share() >= MATCHED).collect();
+        let blocks: Vec<_> = matching.units.iter().filter(|b| b.is_matched()).collect();
         let is_expert = |b: &&&crate::BlockMatch| b.suspect.expert.is_some() && b.reference.expert.is_none();
         let experts = blocks.iter().filter(is_expert).count();
         if experts > 0 {
@@ -128,7 +128,7 @@ impl Restored {
                 .units
                 .iter()
                 .filter(|b| b.suspect.expert.unwrap_or(0) == 0)
-                .map(|b| if b.is_on_path && b.share() >= MATCHED { b.reference.to_string() } else { "new".into() });
+                .map(|b| if b.is_matched() { b.reference.to_string() } else { "new".into() });
             name(
                 "layers-changed",
                 vec![format!("the suspect's blocks come from the reference's blocks {}", path.collect::<Vec<_>>().join(", "))],
@@ -164,8 +164,8 @@ impl Restored {
         let (mut on_grid, mut zeros, mut narrow, mut looked) = (0, 0.0f64, false, 0);
         for role in roles.iter().filter(|r| r.block.is_some()) {
             let Some(weight) = role.block.and_then(|block| {
-                let slot = |expert| Slot { stack: block.stack, layer: Some(block.layer), expert, role: role.role, part: Part::Weight };
-                matching.suspect.weight(slot(block.expert)).or_else(|| matching.suspect.weight(slot(None)))
+                let slot = block.slot(role.role);
+                matching.suspect.weight(slot).or_else(|| matching.suspect.weight(Slot { expert: None, ..slot }))
             }) else {
                 continue;
             };
@@ -232,8 +232,7 @@ fn zero_share(model: &sources::Model, weight: &Weight) -> Result<f64, MethodErro
 /// The same in the reference's counterpart of a role.
 fn own_zeros(matching: &Matching<'_>, role: &RestoredRole) -> Result<f64, MethodError> {
     let counterpart = matching.units.iter().chain(&matching.heads).find(|b| Some(b.suspect) == role.block).map(|b| b.reference);
-    let slot = counterpart.map(|g| Slot { stack: g.stack, layer: Some(g.layer), expert: g.expert, role: role.role, part: Part::Weight });
-    match slot.and_then(|slot| matching.reference.weight(slot)) {
+    match counterpart.and_then(|group| matching.reference.weight(group.slot(role.role))) {
         Some(weight) => zero_share(matching.reference.model(), weight),
         None => Ok(0.0),
     }
