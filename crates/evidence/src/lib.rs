@@ -1,5 +1,6 @@
 //! Methods: one way each to turn two models into an observation. Nothing here decides; `verdict` does.
 
+mod adapter;
 mod agreement_profile;
 mod blocks;
 mod card;

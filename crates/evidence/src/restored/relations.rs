@@ -1,12 +1,13 @@
 //! What was done to a disguised copy, in the words of relations: the disguise itself, and what remains once it is undone.
 
 use super::{Remainder, Restored, RestoredRole, Turn};
-use crate::grid;
+use crate::adapter::adapter_rank;
+use crate::grid::{self, GRID_ROUNDING};
 use crate::matching::Matching;
 use crate::method::{MethodError, Relation};
 use sources::{Encoding, Slot, TensorSource, Weight, view};
 use stats::least_squares::MixtureFit;
-use stats::spectra::SpectrumSketch;
+use stats::order::median;
 use std::collections::BTreeSet;
 
 /// Share of matched units that must have moved, or have been scaled, for the word to be said: matching errs on a few.
@@ -19,14 +20,11 @@ const GAINS_CHANGED: f64 = 0.05;
 const GAINS_OVER_REST: f64 = 1.5;
 /// Differences that storing in 16 bits leaves after a turn, and storing in 32.
 const ROUNDING: [f64; 2] = [0.006, 1e-4];
-/// Differences that a grid of 8 or 4 bits explains.
-const GRID_ROUNDING: f64 = 0.45;
 /// Least coefficient of an ingredient of a merge, and what the mixture must leave of what the best single one leaves.
 const INGREDIENT: f64 = 0.05;
 const BETTER: f64 = 0.5;
-/// Rank of a difference that still is low, and its rest relative to the weights.
+/// Rank of a difference that still is low.
 const LOW_RANK: usize = 64;
-const ADAPTER_REST: f64 = 1.0 / 256.0;
 
 impl Restored {
     /// Whether gains stand elsewhere than in the reference, or the stream that they belong to was turned.
@@ -41,7 +39,7 @@ impl Restored {
     }
 
     fn gains_were_changed(&self) -> bool {
-        let rest = median(self.roles.iter().filter_map(|role| role.remainder.relative_difference()).collect());
+        let rest = median(self.roles.iter().filter_map(|role| role.remainder.relative_difference()).collect()).unwrap_or(0.0);
         self.disguise.gains_changed >= GAINS_CHANGED && self.disguise.gains_changed >= GAINS_OVER_REST * rest
     }
 
@@ -187,7 +185,7 @@ impl Restored {
         }
         let reference_is_narrow = matching.reference.model().tensors().iter().any(|t| !matches!(t.encoding, Encoding::F32 | Encoding::F64));
         let is_on_grid = looked > 0 && 2 * on_grid >= looked;
-        let difference = median(roles.iter().filter_map(|r| r.remainder.relative_difference()).collect());
+        let difference = median(roles.iter().filter_map(|r| r.remainder.relative_difference()).collect()).unwrap_or(0.0);
         if is_on_grid {
             let forms = grids.into_iter().collect::<Vec<_>>().join(", ");
             relations.push(Relation {
@@ -208,7 +206,7 @@ impl Restored {
         };
         if difference > explained && !is_pruned {
             let ranks: Vec<Option<usize>> =
-                roles.iter().filter(|r| !r.differences.is_empty()).map(|r| low_rank(r, matching, seed)).collect();
+                roles.iter().filter(|r| !r.differences.is_empty()).map(|r| low_rank(r, matching, seed)).collect::<Result<_, _>>()?;
             if !ranks.is_empty() && ranks.iter().all(Option::is_some) {
                 let rank = ranks.into_iter().flatten().max().unwrap_or(0);
                 relations
@@ -255,25 +253,12 @@ pub(crate) fn merge(fit: &MixtureFit, singles: &[f64], names: &[String]) -> Opti
 }
 
 /// The rank of a role's difference, if it is low.
-fn low_rank(role: &RestoredRole, matching: &Matching<'_>, seed: u64) -> Option<usize> {
-    let width = matching.tokens.stacks.get(&role.stack)?.suspect.width;
+fn low_rank(role: &RestoredRole, matching: &Matching<'_>, seed: u64) -> Result<Option<usize>, MethodError> {
+    let Some(tokens) = matching.tokens.stacks.get(&role.stack) else { return Ok(None) };
+    let width = tokens.suspect.width;
     let rows = role.differences.len() / width.max(1);
-    let wanted = LOW_RANK.min(rows.min(width) / 3);
-    let mut first = SpectrumSketch::new(width, wanted, seed).ok()?;
-    first.push_rows(&role.differences).ok()?;
-    let mut second = first.second_pass();
-    second.push_rows(&role.differences).ok()?;
-    let spectrum = second.finish().ok()?;
-    let rank = spectrum.low_rank()?;
-    let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
-    let rest = (1.0 - strong / spectrum.total_squares).clamp(0.0, 1.0);
-    let difference = role.remainder.relative_difference()?;
-    (rest.sqrt() * difference <= ADAPTER_REST).then_some(rank)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+    let n_values = LOW_RANK.min(rows.min(width) / 3);
+    adapter_rank(width, n_values, seed, role.remainder.relative_difference(), |push| Ok(push(&role.differences).is_ok()))
 }
 
 impl Remainder {

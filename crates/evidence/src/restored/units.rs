@@ -6,6 +6,7 @@ use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
 use sources::{Role, Slot, Stack};
+use stats::order::median;
 use stats::products::{cosine, dot};
 use std::collections::BTreeMap;
 
@@ -173,12 +174,11 @@ pub(super) fn gains_changed(matching: &Matching<'_>, bases: &BTreeMap<Stack, Bas
                 Turn::Permuted { order, .. } => theirs = order.iter().map(|&c| theirs[c]).collect(),
                 Turn::Rotated { .. } => [&mut ours, &mut theirs].into_iter().for_each(|gains| gains.sort_by(f32::total_cmp)),
             }
-            let mut changes: Vec<f64> =
+            let changes: Vec<f64> =
                 ours.iter().zip(&theirs).map(|(&a, &b)| f64::from((b - a).abs()) / f64::from(a.abs()).clamp(1e-6, f64::MAX)).collect();
-            changes.sort_by(f64::total_cmp);
-            let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
-            if median > largest {
-                largest = median;
+            let change = median(changes).unwrap_or(0.0);
+            if change > largest {
+                largest = change;
             }
         }
     }

@@ -1,16 +1,17 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
+use crate::adapter::{Push, adapter_rank};
 use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
 use crate::correspondence::{How, Pair};
-use crate::grid;
+use crate::grid::{self, GRID_ROUNDING};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 use crate::restored::{RestoredRole, merge};
 use crate::side::Side;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use sources::{Encoding, Role, Slot, TensorSource, Weight, view};
-use stats::spectra::SpectrumSketch;
-use stats::{InputError, sampling};
+use stats::order::median;
+use stats::sampling;
 use std::collections::BTreeSet;
 
 card! {
@@ -66,14 +67,9 @@ const LOOK_ROWS: usize = 16;
 const LOOK_COLS: usize = 4096;
 /// A grid of 8 bits has at most this many values in a row.
 const GRID_VALUES: usize = 256;
-/// Largest relative difference that a grid of four bits explains.
-const GRID_ROUNDING: f64 = 0.45;
 /// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
 const SPECTRA: usize = 6;
 const SKETCH_RANK: usize = 96;
-/// Largest rest of an adapter's difference, relative to the weights: the worst rounding of a merge in bf16 is 2^-8. A merge with another
-/// model also has a flat rest, and a larger one.
-const ADAPTER_REST: f64 = 1.0 / 256.0;
 
 /// What happened to one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +174,7 @@ impl Method for Edits {
                     format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len()),
                 );
             } else {
-                let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
+                let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect()).unwrap_or(0.0);
                 name(
                     "finetune",
                     format!(
@@ -380,7 +376,7 @@ fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
     let few_values =
         |values: &[f32]| values.chunks(cols.len()).all(|row| row.iter().map(|v| v.to_bits()).collect::<BTreeSet<_>>().len() <= GRID_VALUES);
     if cols.len() >= 4 * GRID_VALUES && few_values(&b) && !few_values(&a) {
-        return Ok(if moments.relative_difference().is_some_and(|d| d <= 0.45) { Change::Grid } else { Change::Other });
+        return Ok(if moments.relative_difference().is_some_and(|d| d <= GRID_ROUNDING) { Change::Grid } else { Change::Other });
     }
     Ok(Change::Other)
 }
@@ -400,34 +396,20 @@ fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'
             let (m, n) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
             let rows_at_once = ((4 << 20) / n).max(1);
             let (mut a, mut b) = (Vec::new(), Vec::new());
-            let mut differences = |push: &mut dyn FnMut(&[f32]) -> Result<(), InputError>| -> Result<bool, MethodError> {
+            let pass = |push: &mut Push<'_>| -> Result<bool, MethodError> {
                 for start in (0..m).step_by(rows_at_once) {
                     let rows = start..(start + rows_at_once).min(m);
                     view::read_rows(case.reference.model, &pair.reference_weight, rows.clone(), &mut a)?;
                     view::read_rows(case.suspect.model, &pair.suspect_weight, rows, &mut b)?;
                     b.iter_mut().zip(&a).for_each(|(b, a)| *b -= a);
-                    // Only values that are not finite are refused; such a difference has no rank.
                     if push(&b).is_err() {
                         return Ok(false);
                     }
                 }
                 Ok(true)
             };
-            let Ok(mut first) = SpectrumSketch::new(n, SKETCH_RANK.min(m.min(n) / 2), case.seed) else { return Ok((pair, None)) };
-            if !differences(&mut |rows| first.push_rows(rows))? {
-                return Ok((pair, None));
-            }
-            let mut second = first.second_pass();
-            if !differences(&mut |rows| second.push_rows(rows))? {
-                return Ok((pair, None));
-            }
-            let Ok(spectrum) = second.finish() else { return Ok((pair, None)) };
-            let rank = spectrum.low_rank().filter(|&rank| {
-                let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
-                let rest = 1.0 - strong / spectrum.total_squares;
-                rest <= 0.0 || pair.moments.relative_difference().is_some_and(|difference| rest.sqrt() * difference <= ADAPTER_REST)
-            });
-            Ok((pair, rank))
+            let n_values = SKETCH_RANK.min(m.min(n) / 2);
+            Ok((pair, adapter_rank(n, n_values, case.seed, pair.moments.relative_difference(), pass)?))
         })
         .collect()
 }
@@ -446,9 +428,4 @@ fn vocabulary_change(case: &Case<'_>, shared: &[&Pair]) -> Option<String> {
         reference.rows,
         pair.suspect_weight.rows
     ))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
