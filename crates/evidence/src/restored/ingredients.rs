@@ -2,10 +2,14 @@
 
 use super::Turn;
 use crate::matching::BlockMatch;
-use crate::method::MethodError;
+use crate::method::{MethodError, Relation};
 use sources::canonical::Canonical;
 use sources::Role;
 use stats::least_squares::{Mixture, MixtureFit};
+
+/// Least coefficient of an ingredient of a merge, and what the mixture must leave of what the best single one leaves.
+const INGREDIENT: f64 = 0.05;
+const BETTER: f64 = 0.5;
 
 /// Sums for the mixture, as the weights are stored and with the gains of norms folded in.
 ///
@@ -114,4 +118,20 @@ fn unfolded(vectors: &[f32], gain: Option<&[f32]>) -> Option<Vec<f32>> {
         return None;
     }
     Some(vectors.chunks(gain.len().max(1)).flat_map(|vector| vector.iter().zip(gain).map(|(v, g)| v / g)).collect())
+}
+
+/// The word for a mixture of several models, if it is one.
+pub(crate) fn merge(fit: &MixtureFit, singles: &[f64], names: &[String]) -> Option<Relation> {
+    let ingredients = fit.coefficients.iter().filter(|c| c.abs() >= INGREDIENT).count();
+    let best = singles.iter().copied().min_by(f64::total_cmp)?;
+    if ingredients < 2 || fit.residual > BETTER * best {
+        return None;
+    }
+    let terms: Vec<String> = fit.coefficients.iter().zip(names).map(|(c, name)| format!("{c:.3} of {name}")).collect();
+    let words = format!(
+        "{}; what the mixture leaves is {:.4} of the weights, what the nearest single model leaves {best:.4}",
+        terms.join(" and "),
+        fit.residual
+    );
+    Some(Relation { name: "merge", words })
 }

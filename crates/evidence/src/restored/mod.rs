@@ -1,16 +1,19 @@
 //! The disguise undone: matched units and heads of the suspect in the reference's order, scale and basis, and what then remains between the two.
 
 mod basis;
+mod disguise;
 mod heads;
 mod ingredients;
 mod picture;
-mod relations;
+mod remainder;
 mod units;
 
 pub use picture::UndonePicture;
+pub use remainder::Remainder;
 
 pub(crate) use basis::{Basis, Turn};
-pub(crate) use relations::merge;
+pub(crate) use disguise::Disguise;
+pub(crate) use ingredients::merge;
 
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
@@ -18,7 +21,7 @@ use crate::side::Side;
 use basis::Anchors;
 use ingredients::Ingredients;
 use sources::canonical::Canonical;
-use sources::{Role, Stack};
+use sources::{Role, Slot, Stack};
 use stats::least_squares::MixtureFit;
 use std::collections::BTreeMap;
 
@@ -41,64 +44,16 @@ pub struct RestoredRole {
     pub(crate) differences: Vec<f32>,
 }
 
+impl RestoredRole {
+    /// Whether a weight of the suspect is this role.
+    pub(crate) fn is_of(&self, slot: Slot) -> bool {
+        let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
+        (self.stack, self.role, block.0) == (slot.stack, slot.role, slot.layer) && (block.1.is_none() || block.1 == slot.expert)
+    }
+}
+
 /// Mean cosine of held-out tokens from which tables are another's where no block is.
 const TABLES_KEPT: f64 = 0.8;
-
-/// Sums over pairs of values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Remainder {
-    reference: f64,
-    suspect: f64,
-    product: f64,
-    difference: f64,
-}
-
-impl Remainder {
-    fn add(&mut self, reference: &[f32], suspect: &[f32]) {
-        for (&x, &y) in reference.iter().zip(suspect) {
-            let (x, y) = (f64::from(x), f64::from(y));
-            self.reference += x * x;
-            self.suspect += y * y;
-            self.product += x * y;
-            self.difference += (x - y) * (x - y);
-        }
-    }
-
-    /// `‖b − a‖ / ‖a‖`
-    pub fn relative_difference(&self) -> Option<f64> {
-        (self.reference > 0.0).then(|| (self.difference / self.reference).sqrt())
-    }
-
-    /// Cosine of all values.
-    pub fn correlation(&self) -> Option<f64> {
-        let norm = (self.reference * self.suspect).sqrt();
-        (norm > 0.0).then(|| self.product / norm)
-    }
-}
-
-/// What was undone, in numbers that the relation words rest on.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Disguise {
-    /// Matched units, and those of them that break the order of the others.
-    pub(crate) units: usize,
-    pub(crate) units_moved: usize,
-    /// Units that the suspect has more than the reference.
-    pub(crate) units_added: usize,
-    /// Matched heads, and those of them that break the order of the others.
-    pub(crate) heads: usize,
-    pub(crate) heads_moved: usize,
-    /// Heads whose inner basis was turned, of those looked at.
-    pub(crate) heads_looked_at: usize,
-    pub(crate) heads_turned: usize,
-    /// Units whose up and down scales changed, or their signs.
-    pub(crate) units_scaled: usize,
-    pub(crate) units_looked_at: usize,
-    /// Largest median relative change of the gains of a norm.
-    pub(crate) gains_changed: f64,
-    /// Common tokens with another id.
-    pub(crate) tokens_moved: usize,
-    pub(crate) tokens: usize,
-}
 
 /// The suspect in the reference's terms.
 #[derive(Debug, Clone)]
