@@ -12,6 +12,7 @@ mod methods;
 mod pair_pass;
 mod pairing;
 mod prepared;
+mod products;
 mod registry;
 mod restored;
 mod sample;

@@ -6,7 +6,7 @@ use crate::matching::{Matching, Unmatched};
 use crate::restored::Restored;
 use crate::side::Side;
 use sources::SourceError;
-use stats::PValue;
+use stats::{InputError, PValue};
 
 /// Two models, how their tensors correspond, and the seed of everything random.
 pub struct Case<'a> {
@@ -65,6 +65,9 @@ pub enum MethodError {
     /// A tensor could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A computation was given what it does not cover, though the shapes of the models were checked before.
+    #[error(transparent)]
+    Input(#[from] InputError),
 }
 
 /// What was seen, before anybody concludes from it.

@@ -47,7 +47,7 @@ pub(super) fn restore(
         let (mut reference, mut suspect) = (Vec::new(), Vec::new());
         for (place, &(our_head, their_head)) in chosen.iter().enumerate() {
             let a = head_rows(&matching.reference, block.reference, role, our_head, ours)?;
-            let b = basis.apply(&head_rows(&matching.suspect, block.suspect, role, their_head, theirs)?);
+            let b = basis.apply(&head_rows(&matching.suspect, block.suspect, role, their_head, theirs)?)?;
             if a.len() != b.len() {
                 return Ok(restored);
             }

@@ -3,8 +3,8 @@
 use super::Turn;
 use crate::matching::BlockMatch;
 use crate::method::{MethodError, Relation};
-use sources::canonical::Canonical;
 use sources::Role;
+use sources::canonical::Canonical;
 use stats::least_squares::{Mixture, MixtureFit};
 
 /// Least coefficient of an ingredient of a merge, and what the mixture must leave of what the best single one leaves.

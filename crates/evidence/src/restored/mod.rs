@@ -94,7 +94,7 @@ impl Restored {
             }
             // Without blocks that match, the turn rests on the tables alone; those of strangers can be turned towards each other a little.
             let least = if units.is_empty() && !by_heads_alone { TABLES_KEPT } else { 0.0 };
-            if let Some(basis) = Basis::find(&fit, &check, width).filter(|basis| basis.held_out >= least) {
+            if let Some(basis) = Basis::find(&fit, &check, width)?.filter(|basis| basis.held_out >= least) {
                 bases.insert(stack, basis);
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn restore(
     let mut scaled = vec![false; theirs.len()];
     for &role in roles {
         let (reference, suspect) = vectors(matching, block, role, &ours, &theirs)?;
-        let mut suspect = basis.apply(&suspect);
+        let mut suspect = basis.apply(&suspect)?;
         if gated && role != Role::MlpGate {
             for (unit, (a, b)) in reference.chunks_exact(basis.width).zip(suspect.chunks_exact_mut(basis.width)).enumerate() {
                 let scale = scale(a, b);
@@ -130,7 +130,7 @@ pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) ->
             (Role::Embed, &tokens.reference.embed, &tokens.suspect.embed),
             (Role::Unembed, &tokens.reference.unembed, &tokens.suspect.unembed),
         ] {
-            let theirs = basis.apply(theirs);
+            let theirs = basis.apply(theirs)?;
             let width = basis.width;
             let kept = ours.chunks_exact(width).zip(theirs.chunks_exact(width)).filter(|(a, b)| cosine(a, b) >= TOKEN_KEPT).count();
             let mut remainder = Remainder::default();
