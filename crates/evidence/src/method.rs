@@ -53,6 +53,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What was observed, if the method ran.
+    pub fn observed(&self) -> Option<&Observation> {
+        match self {
+            Self::Observed(observation) => Some(observation),
+            Self::NotApplicable { .. } => None,
+        }
+    }
+
     /// The reason why a method does not apply.
     pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
         Self::NotApplicable { why: why.into() }

@@ -3,13 +3,16 @@
 use crate::Error;
 use crate::cli::Compare;
 use crate::controls::beside::Chosen;
-use evidence::{Access, Card, Case, Explanation, METHODS, Observation, Outcome, Pair, Profile, Question, Restored};
+use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
 use report::data;
 use sources::digest::Custody;
 use sources::{Model, TensorSource};
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
 use verdict::{Conclusion, Margin, MarginOutcome, Verdict};
+
+/// What the methods of a run gave, in their order.
+pub(crate) type Outcomes = Vec<(&'static Card, Outcome)>;
 
 /// Everything known at the end of a run.
 pub(crate) struct Examined<'a> {
@@ -25,15 +28,7 @@ pub(crate) struct Examined<'a> {
 /// The same methods on an independent model.
 pub(crate) struct ControlOutcomes<'a> {
     pub(crate) control: &'a Chosen,
-    pub(crate) outcomes: Vec<Outcome>,
-}
-
-impl ControlOutcomes<'_> {
-    /// What a method observed on this control, as the verdict compares it.
-    pub(crate) fn beside(&self, method: usize) -> verdict::Control {
-        let profile = observed(&self.outcomes[method]).and_then(|o| o.profile.clone());
-        verdict::Control { name: self.control.model.path.display().to_string(), profile }
-    }
+    pub(crate) outcomes: Outcomes,
 }
 
 pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
@@ -135,7 +130,7 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
         relation_words: case
             .outcomes
             .iter()
-            .filter_map(|(_, outcome)| observed(outcome))
+            .filter_map(|(_, outcome)| outcome.observed())
             .flat_map(|o| &o.relations)
             .filter(|relation| verdict.relation.contains(&relation.name))
             .map(|relation| (relation.name.to_owned(), relation.words.clone()))
@@ -171,7 +166,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
         .controls
         .iter()
         .map(|beside| {
-            let observed = observed(&beside.outcomes[index]);
+            let observed = beside.outcomes[index].1.observed();
             data::Control {
                 model: beside.control.model.path.display().to_string(),
                 statistic: observed.map(|o| o.statistic),
@@ -274,13 +269,6 @@ fn remainder(restored: &Restored) -> Vec<data::Remainder> {
     restored.roles.iter().map(of).collect()
 }
 
-fn observed(outcome: &Outcome) -> Option<&Observation> {
-    match outcome {
-        Outcome::Observed(observation) => Some(observation),
-        Outcome::NotApplicable { .. } => None,
-    }
-}
-
 fn question(question: Question) -> data::Question {
     match question {
         Question::Derivation => data::Question::Derivation,
@@ -374,7 +362,7 @@ fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
 fn layers(case: &Examined<'_>) -> Vec<data::Layer> {
     case.outcomes
         .iter()
-        .filter_map(|(_, outcome)| observed(outcome))
+        .filter_map(|(_, outcome)| outcome.observed())
         .flat_map(|o| &o.blocks)
         .map(|block| data::Layer {
             layer: block.label.clone(),
