@@ -35,7 +35,7 @@ mod tests {
         let b = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
         let expected: Vec<f32> = a.chunks(2).flat_map(|row| [row[0], row[1], row[0] + row[1]]).collect();
         assert_eq!(tiled_products(&a, &b, 2).unwrap(), expected);
-        assert_eq!(tiled_products(&[], &b, 2).unwrap(), []);
+        assert_eq!(tiled_products(&[], &b, 2).unwrap(), Vec::<f32>::new());
         // One entry beyond whole tiles, which no tile would see.
         assert!(tiled_products(&a[..TILE * 2 + 1], &b, 2).is_err());
         assert!(tiled_products(&a, &b[..5], 2).is_err());
