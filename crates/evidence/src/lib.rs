@@ -18,6 +18,7 @@ mod restored;
 mod sample;
 mod shared_space;
 mod side;
+mod stored_changes;
 
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};

@@ -76,11 +76,7 @@ impl<'a> Prepared<'a> {
     /// What methods see in the case, in their order. `advance` is told each method that is done.
     ///
     /// They run side by side: one of them decomposes a matrix on one core, and the others need not wait for it.
-    pub fn observe(
-        &self,
-        methods: &[&dyn Method],
-        advance: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<(&'static Card, Outcome)>, MethodError> {
+    pub fn observe(&self, methods: &[&dyn Method], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<(&'static Card, Outcome)>, MethodError> {
         let case = self.case();
         let observe = |method: &&dyn Method| {
             let outcome = method.observe(&case)?;

@@ -189,6 +189,11 @@ impl Weight {
         part
     }
 
+    /// Whether it is a table of tokens.
+    pub fn is_table(&self) -> bool {
+        self.slot.is_some_and(|slot| slot.role.is_table())
+    }
+
     /// How reports call it: the slot if there is one, else the stored name.
     pub fn label(&self) -> String {
         self.slot.map_or_else(|| self.name.clone(), |slot| slot.to_string())
