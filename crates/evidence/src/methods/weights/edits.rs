@@ -1,6 +1,6 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, card};
 use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 use crate::restored::{RestoredRole, merge};

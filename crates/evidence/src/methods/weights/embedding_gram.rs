@@ -1,6 +1,6 @@
 //! `weights.embedding-gram`: are the same tokens near each other in both models?
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::matching::TokenVectors;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ card! {
     pub(crate) static CARD = {
         id: "weights.embedding-gram",
         question: Question::Derivation,
-        null: "the two models were initialised independently; what independent models share is learned from controls",
+        null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
         statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         needs: Preparation::Matching,
