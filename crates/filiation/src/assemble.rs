@@ -9,7 +9,7 @@ use sources::digest::Custody;
 use sources::{Model, TensorSource};
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
-use verdict::{Conclusion, Margin, MarginOutcome, Verdict};
+use verdict::{Conclusion, Margin, MarginOutcome, SyntheticWording, Verdict, Wording};
 
 /// What the methods of a run gave, in their order.
 pub(crate) type Outcomes = Vec<(&'static Card, Outcome)>;
@@ -23,6 +23,7 @@ pub(crate) struct Examined<'a> {
     pub(crate) outcomes: &'a [(&'static Card, Outcome)],
     pub(crate) controls: &'a [ControlOutcomes<'a>],
     pub(crate) verdict: &'a Verdict,
+    pub(crate) wording: &'a Wording,
 }
 
 /// The same methods on an independent model.
@@ -186,7 +187,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
             if let Some(profile) = &o.profile {
-                similarity(&mut finding, profile, case.verdict.margins.get(card.id));
+                similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
             }
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
@@ -203,18 +204,13 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
     finding
 }
 
-/// What synthetic copies stand for, and what they do not.
-const STAND_FOR: &str =
-    "what matching makes of matrices of this size by chance: in each copy the units of every block and view were re-drawn by permutation";
-const DO_NOT_STAND_FOR: &str = "features that independent models learn alike from common data; only real controls show those";
-
 /// The profile of a similarity beside its controls.
-fn similarity(finding: &mut data::Finding, profile: &Profile, margin: Option<&Margin>) {
+fn similarity(finding: &mut data::Finding, profile: &Profile, margin: Option<&Margin>, wording: &SyntheticWording) {
     finding.synthetic_controls = profile.synthetic.as_ref().map(|synthetic| data::SyntheticControls {
         statistics: synthetic.statistics.clone(),
         log10_p: Some(synthetic.p_value.log10()),
-        stand_for: STAND_FOR.into(),
-        do_not_stand_for: DO_NOT_STAND_FOR.into(),
+        stand_for: wording.stand_for.clone(),
+        do_not_stand_for: wording.do_not_stand_for.clone(),
     });
     let at_depth = |i: usize| margin.and_then(|m| m.at_depth.get(i)).cloned().unwrap_or_default();
     let point = |(i, p): (usize, &evidence::ProfilePoint)| data::ProfilePoint {

@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         outcomes: &outcomes,
         controls: &beside,
         verdict: &verdict,
+        wording: &wording,
     })?;
     let json = report::json::render(&report).map_err(|e| Error::Report(e.to_string()))?;
     let written = match &args.report {
