@@ -4,7 +4,6 @@
 use crate::{Error, cache, pairs, root, say};
 use evidence::{Advance, Card, METHODS, Outcome, Prepared, Side};
 use lab::{Precision, Request};
-use rayon::prelude::*;
 use serde::Deserialize;
 use sources::Model;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,12 +107,8 @@ fn examine(plan: &Plan, planned: &PlannedModel) -> Result<Vec<Row>, Error> {
     for name in &planned.controls {
         let control = open(name)?;
         let side = side(&control)?;
-        for (card, outcome) in observe(&bench.prepare(&side, &[])?)? {
-            let profile = match outcome {
-                Outcome::Observed(observation) => observation.profile,
-                Outcome::NotApplicable { .. } => None,
-            };
-            bench.controls.entry(card.id).or_default().push(Control { name: name.clone(), profile });
+        for (card, outcome) in observe(&bench.prepare(&side)?)? {
+            bench.controls.entry(card.id).or_default().push(Control::of(name.clone(), &outcome));
         }
     }
     let mut rows = Vec::new();
@@ -151,19 +146,15 @@ fn examine(plan: &Plan, planned: &PlannedModel) -> Result<Vec<Row>, Error> {
 }
 
 impl Bench<'_> {
-    fn prepare<'b>(&'b self, suspect: &'b Side<'b>, parents: &[&Side<'_>]) -> Result<Prepared<'b>, Error> {
-        let quiet = Advance { elements: &|_| {}, blocks: &|_| {} };
-        Prepared::find(self.reference, suspect, parents, METHODS, 0, &quiet).map_err(failed)
+    fn prepare<'b>(&'b self, suspect: &'b Side<'b>) -> Result<Prepared<'b>, Error> {
+        Prepared::find(self.reference, suspect, &[], METHODS, 0, &Advance::QUIET).map_err(failed)
     }
 
     fn compare(&self, suspect: &Model) -> Result<(Verdict, Option<f64>), Error> {
         let side = side(suspect)?;
-        let prepared = self.prepare(&side, &[])?;
+        let prepared = self.prepare(&side)?;
         let outcomes = observe(&prepared)?;
-        let units = outcomes.iter().find_map(|(card, outcome)| match outcome {
-            Outcome::Observed(observation) if card.id == UNITS => Some(observation.statistic),
-            _ => None,
-        });
+        let units = outcomes.iter().find(|(card, _)| card.id == UNITS).and_then(|(_, outcome)| outcome.observed()).map(|o| o.statistic);
         let verdict = verdict::derivation(&prepared.case(), &outcomes, &self.controls, &self.wording).map_err(failed)?;
         Ok((verdict, units))
     }
@@ -208,8 +199,7 @@ impl Bench<'_> {
 const UNITS: &str = "weights.unit-matching";
 
 fn observe(prepared: &Prepared<'_>) -> Result<Vec<(&'static Card, Outcome)>, Error> {
-    let case = prepared.case();
-    METHODS.par_iter().with_max_len(1).map(|method| Ok((method.card(), method.observe(&case).map_err(failed)?))).collect()
+    prepared.observe(METHODS, &|_| {}).map_err(failed)
 }
 
 fn make(reference: &str, steps: &[String], folder: &Path) -> Result<lab::Disguised, Error> {

@@ -138,11 +138,18 @@ impl Card {
     }
 }
 
-/// Declares a method's [`Card`], capturing the doc comment above it.
+/// The null hypothesis of a similarity that is judged beside controls.
+pub(crate) const NULL_BESIDE_CONTROLS: &str =
+    "the two models were initialised independently; what independent models share is learned from controls";
+
+/// Declares a method's [`Card`], capturing the doc comment above it. The words that fields are made of are in scope.
 macro_rules! card {
     ($(#[doc = $doc:literal])* $vis:vis static $name:ident = { $($field:ident: $value:expr),* $(,)? }) => {
         $(#[doc = $doc])*
-        $vis static $name: $crate::card::Card = $crate::card::Card { doc: &[$($doc),*], $($field: $value),* };
+        $vis static $name: $crate::card::Card = {
+            use $crate::card::{Access, NullBasis, Preparation, Quantity, Question, Tail};
+            $crate::card::Card { doc: &[$($doc),*], $($field: $value),* }
+        };
     };
 }
 pub(crate) use card;

@@ -2,12 +2,15 @@
 
 use crate::method::MethodError;
 use sources::{TensorSource, Weight, view};
+use stats::order::median;
 use stats::sampling;
 
 /// Levels of a symmetric grid on either side of zero, with the name of its width and the values that share a step: a row, or a group of 32.
 const GRIDS: [(f64, &str, usize); 3] = [(127.0, "int8", usize::MAX), (7.0, "int4", 32), (7.0, "int4", usize::MAX)];
 /// Multiples of the step this small are told from values between them even after a rounding to 8 binary digits.
 const SMALL: f64 = 16.0;
+/// Largest relative difference that rounding to a grid of 8 or 4 bits explains.
+pub(crate) const GRID_ROUNDING: f64 = 0.45;
 /// Mean distance to the next multiple, in steps; values on no grid have .25.
 const ON_GRID: f64 = 0.08;
 /// Fewer small values tell no grid: of 64 on none, the mean distance is .25 with a standard deviation of .018.
@@ -37,7 +40,7 @@ pub(crate) fn look(source: &dyn TensorSource, weight: &Weight, seed: u64) -> Res
 /// The median over groups of the mean distance of small values to the next multiple of the group's step.
 fn median_distance<'a>(groups: impl Iterator<Item = &'a [f32]>, levels: f64) -> Option<f64> {
     let mut n_values = 0u32;
-    let mut distances: Vec<f64> = groups
+    let distances: Vec<f64> = groups
         .filter_map(|group| {
             let largest = group.iter().map(|v| f64::from(v.abs())).max_by(f64::total_cmp).filter(|m| m.is_finite() && *m > 0.0)?;
             let small =
@@ -51,8 +54,7 @@ fn median_distance<'a>(groups: impl Iterator<Item = &'a [f32]>, levels: f64) -> 
             (n >= 4).then(|| sum / f64::from(n))
         })
         .collect();
-    distances.sort_by(f64::total_cmp);
-    (n_values >= LEAST_VALUES).then(|| distances.get(distances.len() / 2).copied())?
+    if n_values >= LEAST_VALUES { median(distances) } else { None }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Methods: one way each to turn two models into an observation. Nothing here decides; `verdict` does.
 
+mod adapter;
 mod agreement_profile;
 mod blocks;
 mod card;
@@ -11,16 +12,18 @@ mod methods;
 mod pair_pass;
 mod pairing;
 mod prepared;
+mod products;
 mod registry;
 mod restored;
 mod sample;
 mod shared_space;
 mod side;
+mod stored_changes;
 
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};
-pub use matching::{Agreement, BlockMatch, Group, MIN_TOKENS, Matching, Unmatched};
+pub use matching::{Agreement, BlockMatch, Group, MATCHED, MIN_TOKENS, Matching, Unmatched};
 pub use method::{
     BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Relation, Scale, Synthetic,
 };

@@ -6,7 +6,7 @@ use crate::matching::{Matching, Unmatched};
 use crate::restored::Restored;
 use crate::side::Side;
 use sources::SourceError;
-use stats::PValue;
+use stats::{InputError, PValue};
 
 /// Two models, how their tensors correspond, and the seed of everything random.
 pub struct Case<'a> {
@@ -53,6 +53,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What was observed, if the method ran.
+    pub fn observed(&self) -> Option<&Observation> {
+        match self {
+            Self::Observed(observation) => Some(observation),
+            Self::NotApplicable { .. } => None,
+        }
+    }
+
     /// The reason why a method does not apply.
     pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
         Self::NotApplicable { why: why.into() }
@@ -65,6 +73,9 @@ pub enum MethodError {
     /// A tensor could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A computation was given what it does not cover, though the shapes of the models were checked before.
+    #[error(transparent)]
+    Input(#[from] InputError),
 }
 
 /// What was seen, before anybody concludes from it.

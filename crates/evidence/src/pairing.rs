@@ -5,7 +5,7 @@ use crate::method::MethodError;
 use crate::sample::{self, Sample};
 use crate::side::Side;
 use rayon::prelude::*;
-use sources::{Role, Rows, Slot, Space, Stack, Weight};
+use sources::{Rows, Slot, Space, Stack, Weight};
 use stats::assignment::maximum_weight_assignment;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -213,7 +213,7 @@ pub(crate) fn propose_subsets(
         let mut best: Option<Proposal> = None;
         for (row, other) in reference.weights.iter().enumerate() {
             let roles_agree = match (other.slot, weight.slot) {
-                (Some(r), Some(s)) => same_role(r, s) || [r.role, s.role].iter().all(|role| matches!(role, Role::Embed | Role::Unembed)),
+                (Some(r), Some(s)) => same_role(r, s) || [r.role, s.role].iter().all(|role| role.is_table()),
                 _ => true,
             };
             if other.cols != weight.cols || !roles_agree || other.view.rows != Rows::All || paired_rows.contains(&row) {

@@ -1,11 +1,12 @@
 //! Everything that methods are given, made once: tensors paired, units matched, the disguise undone.
 
-use crate::card::Preparation;
+use crate::card::{Card, Preparation};
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
-use crate::method::{Case, Method, MethodError};
+use crate::method::{Case, Method, MethodError, Outcome};
 use crate::restored::Restored;
 use crate::side::Side;
+use rayon::prelude::*;
 use sources::{Role, Slot};
 
 /// A suspect prepared against a reference.
@@ -27,6 +28,11 @@ pub struct Advance<'a> {
     pub elements: &'a (dyn Fn(u64) + Sync),
     /// Blocks matched; each is looked at once, and once in full.
     pub blocks: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Advance<'static> {
+    /// Nobody is told.
+    pub const QUIET: Self = Self { elements: &|_| {}, blocks: &|_| {} };
 }
 
 impl<'a> Prepared<'a> {
@@ -65,6 +71,19 @@ impl<'a> Prepared<'a> {
             restored: self.restored.as_ref(),
             seed: self.seed,
         }
+    }
+
+    /// What methods see in the case, in their order. `advance` is told each method that is done.
+    ///
+    /// They run side by side: one of them decomposes a matrix on one core, and the others need not wait for it.
+    pub fn observe(&self, methods: &[&dyn Method], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<(&'static Card, Outcome)>, MethodError> {
+        let case = self.case();
+        let observe = |method: &&dyn Method| {
+            let outcome = method.observe(&case)?;
+            advance(1);
+            Ok((method.card(), outcome))
+        };
+        methods.par_iter().with_max_len(1).map(observe).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::method::MethodError;
 use crate::pairing::common_tokens;
 use crate::side::Side;
-use sources::{Role, Rows, Slot, Space, Stack, TensorSource, Weight, view};
+use sources::{Rows, Slot, Space, Stack, TensorSource, Weight, view};
 use stats::sampling;
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ pub(crate) fn shared_spaces(
 
 /// The two weights with the same rows: all, or for tables of tokens the common ones.
 pub(crate) fn same_rows(reference: &Side<'_>, suspect: &Side<'_>, other: &Weight, weight: &Weight) -> Option<(Weight, Weight)> {
-    let is_table = matches!(weight.slot.map(|s| s.role), Some(Role::Embed | Role::Unembed)) && weight.axes[0].space == Space::Vocabulary;
+    let is_table = weight.is_table() && weight.axes[0].space == Space::Vocabulary;
     if !is_table || other.view.rows != Rows::All || weight.view.rows != Rows::All {
         return (other.rows == weight.rows && other.cols == weight.cols).then(|| (other.clone(), weight.clone()));
     }

@@ -3,13 +3,16 @@
 use crate::Error;
 use crate::cli::Compare;
 use crate::controls::beside::Chosen;
-use evidence::{Access, Card, Case, Explanation, METHODS, Observation, Outcome, Pair, Profile, Question, Restored};
+use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
 use report::data;
 use sources::digest::Custody;
 use sources::{Model, TensorSource};
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
-use verdict::{Conclusion, Margin, MarginOutcome, Verdict};
+use verdict::{Conclusion, Margin, MarginOutcome, SyntheticWording, Verdict, Wording};
+
+/// What the methods of a run gave, in their order.
+pub(crate) type Outcomes = Vec<(&'static Card, Outcome)>;
 
 /// Everything known at the end of a run.
 pub(crate) struct Examined<'a> {
@@ -20,20 +23,13 @@ pub(crate) struct Examined<'a> {
     pub(crate) outcomes: &'a [(&'static Card, Outcome)],
     pub(crate) controls: &'a [ControlOutcomes<'a>],
     pub(crate) verdict: &'a Verdict,
+    pub(crate) wording: &'a Wording,
 }
 
 /// The same methods on an independent model.
 pub(crate) struct ControlOutcomes<'a> {
     pub(crate) control: &'a Chosen,
-    pub(crate) outcomes: Vec<Outcome>,
-}
-
-impl ControlOutcomes<'_> {
-    /// What a method observed on this control, as the verdict compares it.
-    pub(crate) fn beside(&self, method: usize) -> verdict::Control {
-        let profile = observed(&self.outcomes[method]).and_then(|o| o.profile.clone());
-        verdict::Control { name: self.control.model.path.display().to_string(), profile }
-    }
+    pub(crate) outcomes: Outcomes,
 }
 
 pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
@@ -135,7 +131,7 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
         relation_words: case
             .outcomes
             .iter()
-            .filter_map(|(_, outcome)| observed(outcome))
+            .filter_map(|(_, outcome)| outcome.observed())
             .flat_map(|o| &o.relations)
             .filter(|relation| verdict.relation.contains(&relation.name))
             .map(|relation| (relation.name.to_owned(), relation.words.clone()))
@@ -171,7 +167,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
         .controls
         .iter()
         .map(|beside| {
-            let observed = observed(&beside.outcomes[index]);
+            let observed = beside.outcomes[index].1.observed();
             data::Control {
                 model: beside.control.model.path.display().to_string(),
                 statistic: observed.map(|o| o.statistic),
@@ -191,7 +187,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
             if let Some(profile) = &o.profile {
-                similarity(&mut finding, profile, case.verdict.margins.get(card.id));
+                similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
             }
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
@@ -208,18 +204,13 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
     finding
 }
 
-/// What synthetic copies stand for, and what they do not.
-const STAND_FOR: &str =
-    "what matching makes of matrices of this size by chance: in each copy the units of every block and view were re-drawn by permutation";
-const DO_NOT_STAND_FOR: &str = "features that independent models learn alike from common data; only real controls show those";
-
 /// The profile of a similarity beside its controls.
-fn similarity(finding: &mut data::Finding, profile: &Profile, margin: Option<&Margin>) {
+fn similarity(finding: &mut data::Finding, profile: &Profile, margin: Option<&Margin>, wording: &SyntheticWording) {
     finding.synthetic_controls = profile.synthetic.as_ref().map(|synthetic| data::SyntheticControls {
         statistics: synthetic.statistics.clone(),
         log10_p: Some(synthetic.p_value.log10()),
-        stand_for: STAND_FOR.into(),
-        do_not_stand_for: DO_NOT_STAND_FOR.into(),
+        stand_for: wording.stand_for.clone(),
+        do_not_stand_for: wording.do_not_stand_for.clone(),
     });
     let at_depth = |i: usize| margin.and_then(|m| m.at_depth.get(i)).cloned().unwrap_or_default();
     let point = |(i, p): (usize, &evidence::ProfilePoint)| data::ProfilePoint {
@@ -272,13 +263,6 @@ fn remainder(restored: &Restored) -> Vec<data::Remainder> {
         relative_difference: role.remainder.relative_difference(),
     };
     restored.roles.iter().map(of).collect()
-}
-
-fn observed(outcome: &Outcome) -> Option<&Observation> {
-    match outcome {
-        Outcome::Observed(observation) => Some(observation),
-        Outcome::NotApplicable { .. } => None,
-    }
 }
 
 fn question(question: Question) -> data::Question {
@@ -374,7 +358,7 @@ fn block_matrix(case: &Examined<'_>) -> Option<data::BlockMatrix> {
 fn layers(case: &Examined<'_>) -> Vec<data::Layer> {
     case.outcomes
         .iter()
-        .filter_map(|(_, outcome)| observed(outcome))
+        .filter_map(|(_, outcome)| outcome.observed())
         .flat_map(|o| &o.blocks)
         .map(|block| data::Layer {
             layer: block.label.clone(),

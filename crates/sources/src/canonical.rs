@@ -46,7 +46,7 @@ impl<'a> Canonical<'a> {
         let Some(binding) = &model.binding else { return Ok(None) };
         let weights: BTreeMap<Slot, &Weight> = binding.weights.iter().filter_map(|w| Some((w.slot?, w))).collect();
         let mut norms = BTreeMap::new();
-        for (&slot, weight) in weights.iter().filter(|(slot, _)| is_norm(slot.role)) {
+        for (&slot, weight) in weights.iter().filter(|(slot, _)| slot.role.is_norm()) {
             let mut values = Vec::new();
             view::read_rows(model, weight, 0..weight.rows, &mut values)?;
             if slot.part == Part::Weight {
@@ -218,10 +218,6 @@ impl<'a> Canonical<'a> {
 fn centre(vector: &mut [f32]) {
     let mean = (vector.iter().map(|&v| f64::from(v)).sum::<f64>() / vector.len().max(1) as f64) as f32;
     vector.iter_mut().for_each(|v| *v -= mean);
-}
-
-fn is_norm(role: Role) -> bool {
-    role.name().ends_with("norm")
 }
 
 fn transpose(values: &[f32], rows: usize, cols: usize, out: &mut Vec<f32>) {

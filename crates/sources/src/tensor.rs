@@ -108,6 +108,11 @@ impl TensorInfo {
         })
     }
 
+    /// Whether the values lie on a grid that is stored with them: a quantised encoding, or integers with scales beside them.
+    pub fn is_on_grid(&self) -> bool {
+        self.encoding.is_quantised() || self.affine.is_some()
+    }
+
     /// Number of elements. The shape was checked when the file was opened.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()

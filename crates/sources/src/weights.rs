@@ -189,6 +189,11 @@ impl Weight {
         part
     }
 
+    /// Whether it is a table of tokens.
+    pub fn is_table(&self) -> bool {
+        self.slot.is_some_and(|slot| slot.role.is_table())
+    }
+
     /// How reports call it: the slot if there is one, else the stored name.
     pub fn label(&self) -> String {
         self.slot.map_or_else(|| self.name.clone(), |slot| slot.to_string())
@@ -229,6 +234,20 @@ impl Role {
     /// The role's name in family files and reports.
     pub fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Whether it is a norm, which has gains and perhaps biases.
+    pub fn is_norm(self) -> bool {
+        use Role::{AttnKNorm, AttnNorm, AttnPostNorm, AttnQNorm, CrossAttnNorm, EmbedNorm, FinalNorm, MlpNorm, MlpPostNorm, UnembedNorm};
+        matches!(
+            self,
+            AttnKNorm | AttnNorm | AttnPostNorm | AttnQNorm | CrossAttnNorm | EmbedNorm | FinalNorm | MlpNorm | MlpPostNorm | UnembedNorm
+        )
+    }
+
+    /// Whether it is a table of tokens, which is read through another where the two are tied.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Embed | Self::Unembed)
     }
 }
 

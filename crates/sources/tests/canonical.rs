@@ -30,10 +30,6 @@ fn opened(network: &Network) -> (TempDir, Model) {
     (folder, model)
 }
 
-fn is_norm(slot: Slot) -> bool {
-    slot.role.name().ends_with("norm")
-}
-
 fn is_writer(slot: Slot) -> bool {
     matches!(slot.role, Role::AttnOut | Role::CrossAttnOut | Role::MlpDown)
 }
@@ -84,7 +80,7 @@ fn folded(model: &Model) -> Weights {
     let mut weights = raw(model);
     let slots: Vec<Slot> = weights.keys().copied().collect();
     for &slot in &slots {
-        if is_norm(slot) {
+        if slot.role.is_norm() {
             if form.reads.iter().any(|folding| folding.norm == place(slot)) {
                 let neutral = if slot.part == Part::Weight { 1.0 - form.gain.offset() } else { 0.0 };
                 weights.get_mut(&slot).unwrap().values.fill(neutral);
@@ -224,7 +220,7 @@ fn regained(model: &Model, seed: u64) -> Weights {
     }
     let draws = |slot: Slot, what: &str, n: usize, scale: f64| Gaussian::new(seed, &format!("{what} of {slot}")).vector(n, scale);
     let slots: Vec<Slot> = weights.keys().copied().collect();
-    for &norm in slots.iter().filter(|slot| is_norm(**slot) && slot.part == Part::Weight) {
+    for &norm in slots.iter().filter(|slot| slot.role.is_norm() && slot.part == Part::Weight) {
         let Some(folding) = form.reads.iter().find(|folding| folding.norm == place(norm)) else { continue };
         let gains = weights.get_mut(&norm).unwrap();
         // Of both signs.

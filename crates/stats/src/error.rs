@@ -19,7 +19,10 @@ impl InputError {
     }
 
     /// Fails unless a row-major matrix of `rows` × `columns` has exactly that many entries.
-    pub(crate) fn check_shape(what: &'static str, entries: usize, rows: usize, columns: usize) -> Result<(), Self> {
+    ///
+    /// # Errors
+    /// If it has another number.
+    pub fn check_shape(what: &'static str, entries: usize, rows: usize, columns: usize) -> Result<(), Self> {
         match rows.checked_mul(columns) {
             Some(expected) if expected == entries => Ok(()),
             _ => Err(Self::new(what, format!("{entries} entries"), format!("{rows} × {columns}"))),

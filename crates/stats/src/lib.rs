@@ -10,6 +10,7 @@ mod error;
 pub mod haar_bound;
 pub mod least_squares;
 pub mod moments;
+pub mod order;
 pub mod p_value;
 pub mod products;
 pub mod sampling;

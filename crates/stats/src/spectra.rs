@@ -187,6 +187,12 @@ impl SketchedSpectrum {
         }
         None
     }
+
+    /// `√(Σ_{i>r} σᵢ² / Σ σᵢ²)`: what the strongest `rank` directions leave of the whole in norm.
+    pub fn rest(&self, rank: usize) -> f64 {
+        let strong: f64 = self.singular_values.iter().take(rank).map(|s| s * s).sum();
+        (1.0 - strong / self.total_squares).clamp(0.0, 1.0).sqrt()
+    }
 }
 
 /// The mean of `cos²` of the principal angles between the column spaces of two matrices `[n, width]` with the same rows.

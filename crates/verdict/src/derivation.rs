@@ -4,9 +4,9 @@ use crate::margin::{Control, Margin, MarginOutcome};
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
 use evidence::{Card, Case, Correspondence, NullBasis, Outcome, Side};
-use sources::Weight;
+use sources::{Slot, Weight};
 use stats::{NullDistribution, PValue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Exact evidence below this rejects independence. One false rejection in a million independent pairs.
 const LOG10_ALPHA: f64 = -6.0;
@@ -69,9 +69,9 @@ pub fn derivation(
     let margins = margins(outcomes, controls, wording)?;
     let standing_out = CONCLUDING.iter().find_map(|id| margins.get(id).filter(|m| m.outcome == MarginOutcome::StandsOut).map(|m| (*id, m)));
     let matched = CONCLUDING.iter().find_map(|id| margins.get(id).filter(|m| m.n_matched_blocks > 0).map(|m| (*id, m)));
-    let within = margins.get(CONCLUDING[0]).is_some_and(|m| m.outcome == MarginOutcome::Within);
+    let within = margins.get(CONCLUDING[0]).filter(|m| m.outcome == MarginOutcome::Within);
     let strongest = strongest(outcomes);
-    let tests = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Observed(o) if o.p_value.is_some())).count();
+    let tests = outcomes.iter().filter(|(_, outcome)| outcome.observed().is_some_and(|o| o.p_value.is_some())).count();
     // Several tests looked at the same weights; the smallest p-value is held against a level shared among them.
     let level = LOG10_ALPHA - (tests.max(1) as f64).log10();
     let beyond_chance = strongest.as_ref().is_some_and(|s| s.p_value.log10() <= level);
@@ -114,7 +114,7 @@ pub fn derivation(
             ("roles", scope.roles_in_words()),
             ("agreement", share(statistic(outcomes, id))),
             ("highest", share(margin.highest_control.unwrap_or(0.0))),
-            ("n", controls.get(id).map_or(0, |list| list.iter().filter(|c| c.profile.is_some()).count()).to_string()),
+            ("n", margin.n_controls.to_string()),
         ];
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         by_controls = true;
@@ -139,29 +139,28 @@ pub fn derivation(
     } else {
         let compared: u64 = correspondence.pairs.iter().map(|p| p.elements()).sum();
         let coverage = format!("{} of its trained parameters could be compared", percent(compared, suspect.trained_elements()));
-        let n = controls.get(CONCLUDING[0]).map_or(0, |list| list.iter().filter(|c| c.profile.is_some()).count()).to_string();
-        let statement = if within {
-            let values = [("coverage", coverage.as_str()), ("chance", &chance), ("n", &n)];
-            fill(&wording.derivation.supports_independence_controlled, &values)?
-        } else {
-            fill(&wording.derivation.supports_independence, &[("coverage", &coverage), ("chance", &chance)])?
+        let statement = match within {
+            Some(margin) => {
+                let n = margin.n_controls.to_string();
+                let values = [("coverage", coverage.as_str()), ("chance", &chance), ("n", &n)];
+                fill(&wording.derivation.supports_independence_controlled, &values)?
+            }
+            None => fill(&wording.derivation.supports_independence, &[("coverage", &coverage), ("chance", &chance)])?,
         };
         (Conclusion::SupportsIndependence, statement, None)
     };
 
     let mut relation: Vec<&'static str> = Vec::new();
     if conclusion == Conclusion::SupportsDerivation {
-        for (_, outcome) in outcomes {
-            if let Outcome::Observed(observation) = outcome {
-                relation.extend(observation.relations.iter().map(|r| r.name));
-            }
+        for observation in outcomes.iter().filter_map(|(_, outcome)| outcome.observed()) {
+            relation.extend(observation.relations.iter().map(|r| r.name));
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         relation.retain(|name| seen.insert(*name));
     }
     // An exact test that a disguise blinds has nothing to say beside a conclusion that rests on controls.
     let strongest = strongest.filter(|_| !by_controls);
-    let rest = Rest { exact: strongest.is_some(), by_controls, within };
+    let rest = Rest { exact: strongest.is_some(), by_controls, within: within.is_some() };
     let limits = limits(suspect, correspondence, conclusion, rest, wording)?;
     Ok(Verdict { conclusion, scope, relation, strongest, margins, statement, would_help, limits })
 }
@@ -187,15 +186,14 @@ fn is_alike_as_initialised(case: &Case<'_>) -> bool {
 fn only_tables_of_a_compared_body(case: &Case<'_>, by_weight: &[u64]) -> bool {
     let is_body = |weight: &Weight| weight.cols > 1 && weight.slot.is_some_and(|slot| slot.layer.is_some());
     let bodies = case.suspect.weights.iter().zip(by_weight).filter(|(weight, _)| is_body(weight));
+    let of_reference: BTreeSet<(Option<Slot>, usize, usize)> = case.reference.weights.iter().map(|w| (w.slot, w.rows, w.cols)).collect();
     let (mut elements, mut compared) = (0, 0);
     for (weight, &shared) in bodies {
         if shared > 0 {
             return false;
         }
         elements += weight.elements();
-        let has_counterpart =
-            case.reference.weights.iter().any(|other| other.slot == weight.slot && other.rows == weight.rows && other.cols == weight.cols);
-        compared += if has_counterpart { weight.elements() } else { 0 };
+        compared += if of_reference.contains(&(weight.slot, weight.rows, weight.cols)) { weight.elements() } else { 0 };
     }
     // Where matching applies, it must have seen no block either, or a disguise could hide the body.
     let matched = case.matching.is_ok_and(|matching| matching.units.iter().any(|block| block.matched_share() > 0.0));
@@ -222,19 +220,15 @@ fn margins(
 ) -> Result<BTreeMap<&'static str, Margin>, WordingError> {
     let mut margins = BTreeMap::new();
     for (card, outcome) in outcomes.iter().filter(|(card, _)| card.null_basis == NullBasis::Controls) {
-        let Outcome::Observed(observation) = outcome else { continue };
-        let Some(profile) = &observation.profile else { continue };
+        let Some(profile) = outcome.observed().and_then(|observation| observation.profile.as_ref()) else { continue };
         margins.insert(card.id, Margin::judge(profile, controls.get(card.id).map_or(&[], Vec::as_slice), wording)?);
     }
     Ok(margins)
 }
 
 fn statistic(outcomes: &[(&'static Card, Outcome)], id: &str) -> f64 {
-    let observed = outcomes.iter().find_map(|(card, outcome)| match outcome {
-        Outcome::Observed(observation) if card.id == id => Some(observation.statistic),
-        _ => None,
-    });
-    observed.unwrap_or(0.0)
+    let found = outcomes.iter().find(|(card, _)| card.id == id).and_then(|(_, outcome)| outcome.observed());
+    found.map_or(0.0, |observation| observation.statistic)
 }
 
 /// The smallest p-value that holds without an approximation. One that rests on the symmetry of training alone stands before one that
@@ -244,10 +238,7 @@ fn strongest(outcomes: &[(&'static Card, Outcome)]) -> Option<StrongestP> {
         outcomes
             .iter()
             .filter(|(card, _)| card.null_basis == basis)
-            .filter_map(|(card, outcome)| match outcome {
-                Outcome::Observed(observation) => Some(StrongestP { p_value: observation.p_value?, method: card.id }),
-                Outcome::NotApplicable { .. } => None,
-            })
+            .filter_map(|(card, outcome)| Some(StrongestP { p_value: outcome.observed()?.p_value?, method: card.id }))
             .filter(|s| s.p_value.is_rigorous())
             .min_by(|a, b| a.p_value.ln().total_cmp(&b.p_value.ln()))
     };

@@ -10,4 +10,4 @@ mod wording;
 pub use derivation::{Conclusion, StrongestP, Verdict, derivation};
 pub use margin::{Control, MIN_CONTROLS, Margin, MarginOutcome};
 pub use scope::{LayerScope, Scope, role_name};
-pub use wording::{Wording, WordingError};
+pub use wording::{SyntheticWording, Wording, WordingError};

@@ -1,7 +1,7 @@
 //! A similarity beside controls: does the suspect stand out by more than independent models differ among themselves?
 
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Profile, Scale};
+use evidence::{MATCHED, Outcome, Profile, Scale};
 use stats::tails::ln_student_sf;
 use stats::{NullDistribution, PValue};
 
@@ -11,8 +11,6 @@ pub const MIN_CONTROLS: usize = 3;
 const ALPHA: f64 = 1e-3 / 2.0;
 /// Chance of agreements among re-drawn units below which they are not chance.
 const LOG10_CHANCE: f64 = -6.0;
-/// Share of units of a block from which it counts as matched.
-const MATCHED: f64 = 0.1;
 
 /// The same statistic of an independent model.
 #[derive(Debug, Clone)]
@@ -21,6 +19,13 @@ pub struct Control {
     pub name: String,
     /// Against the same reference; `None` where the method did not apply.
     pub profile: Option<Profile>,
+}
+
+impl Control {
+    /// What a method gave on an independent model.
+    pub fn of(name: String, outcome: &Outcome) -> Self {
+        Self { name, profile: outcome.observed().and_then(|observation| observation.profile.clone()) }
+    }
 }
 
 /// What the controls allow to say.
@@ -53,6 +58,8 @@ pub struct Margin {
     pub n_matched_blocks: usize,
     /// The largest value of any control in any block.
     pub highest_control: Option<f64>,
+    /// Controls to which the method applied.
+    pub n_controls: usize,
 }
 
 impl Margin {
@@ -79,6 +86,7 @@ impl Margin {
             at_depth,
             n_matched_blocks,
             highest_control,
+            n_controls: applied.len(),
         };
         if applied.is_empty() {
             return Ok(abstain(words.no_controls.clone()));

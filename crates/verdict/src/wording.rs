@@ -16,6 +16,8 @@ pub struct Wording {
     pub(crate) margin: MarginWording,
     pub(crate) inconclusive: InconclusiveWording,
     pub(crate) would_help: InconclusiveWording,
+    /// About synthetic copies, wherever a report shows some.
+    pub synthetic: SyntheticWording,
     pub(crate) limits: LimitsWording,
 }
 
@@ -66,6 +68,16 @@ pub(crate) struct MarginWording {
     pub(crate) no_blocks: String,
     pub(crate) stands_out: String,
     pub(crate) within: String,
+}
+
+/// What synthetic copies of a suspect say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SyntheticWording {
+    /// What they show.
+    pub stand_for: String,
+    /// What they cannot show.
+    pub do_not_stand_for: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

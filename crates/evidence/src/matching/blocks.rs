@@ -1,6 +1,7 @@
 //! Blocks as matching sees them, and what came of matching two of them.
 
-use sources::Stack;
+use sources::{Part, Role, Slot, Stack};
+use stats::sampling;
 use std::fmt;
 
 /// The units of one MLP, or the heads of one attention.
@@ -12,6 +13,13 @@ pub struct Group {
     pub layer: usize,
     /// Expert, in a mixture.
     pub expert: Option<usize>,
+}
+
+impl Group {
+    /// The weight of a role in this block.
+    pub fn slot(self, role: Role) -> Slot {
+        Slot { stack: self.stack, layer: Some(self.layer), expert: self.expert, role, part: Part::Weight }
+    }
 }
 
 impl fmt::Display for Group {
@@ -70,6 +78,23 @@ impl BlockMatch {
         sum as f64 / (self.agreements.len().max(1) * self.n().max(1)) as f64
     }
 
+    /// Whether the two blocks hold the same units: they resemble each other, and more units agree than strangers' do.
+    pub fn is_matched(&self) -> bool {
+        self.is_on_path && self.share() >= MATCHED
+    }
+
+    /// Matched units: index in the reference and in the suspect, in the suspect's order.
+    pub fn pairs(&self) -> Vec<(usize, usize)> {
+        self.counterparts.iter().enumerate().filter_map(|(suspect, reference)| Some(((*reference)?, suspect))).collect()
+    }
+
+    /// At most `most` of the [`pairs`](Self::pairs), drawn by the seed and by what they are drawn for.
+    pub(crate) fn drawn_pairs(&self, purpose: &str, most: usize, seed: u64) -> Vec<(usize, usize)> {
+        let pairs = self.pairs();
+        let chosen = sampling::draw(seed, &format!("{purpose} {}", self.suspect), pairs.len(), pairs.len().min(most));
+        chosen.into_iter().map(|i| pairs[i]).collect()
+    }
+
     /// Units of the suspect that have a counterpart.
     pub fn n_matched(&self) -> usize {
         self.counterparts.iter().flatten().count()
@@ -83,7 +108,7 @@ impl BlockMatch {
 
 /// From this mean agreement on a block is called matched. Independent models share features, at most 11 of 576 units in the preliminary
 /// work (METHODS.md, section 5); this decides scope and caution, never derivation.
-pub(crate) const MATCHED: f64 = 0.1;
+pub const MATCHED: f64 = 0.1;
 
 /// The counterpart that at least two of the assignments give a unit of the suspect; they run from the reference's units.
 pub(super) fn counterparts(assignments: &[Vec<Option<usize>>], n_suspect: usize) -> Vec<Option<usize>> {

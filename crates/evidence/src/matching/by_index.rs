@@ -2,14 +2,12 @@
 
 use super::{Group, Matching, TokenVectors, head_sketches, unit_signatures};
 use crate::method::MethodError;
+use crate::shared_space::MAX_UNITS;
 use rayon::prelude::*;
 use sources::Stack;
 use stats::alignment::{Centring, RowAlignment, RowPair, align_rows};
 use stats::sampling;
 use std::collections::BTreeMap;
-
-/// Units drawn of a block.
-const MAX_UNITS: usize = 1024;
 
 /// One block whose units, or heads, were compared index by index.
 pub(crate) struct ByIndex {

@@ -4,12 +4,13 @@ use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
 use super::tokens::{TokenVectors, Tokens};
 use super::units::Path;
 use crate::method::MethodError;
+use crate::products::tiled_products;
 use rayon::prelude::*;
 use sources::canonical::Canonical;
 use sources::{Heads, Part, Role, Slot, Stack};
 use stats::assignment::maximum_weight_assignment;
 use stats::products::{normalise_rows, row_products};
-use stats::sampling;
+use stats::{InputError, sampling};
 use std::collections::BTreeMap;
 
 /// Random pairs of token combinations that a head's form is evaluated on. The cosine of two sketches estimates that of the forms without
@@ -31,17 +32,12 @@ fn attentions(model: &Canonical<'_>, in_stack: impl Fn(Stack) -> bool) -> Vec<Gr
 }
 
 /// Random signs over tokens, summed into the stream: `Eᵀ x` for each probe, `[PROBES, width]`.
-fn probes(table: &[f32], width: usize, seed: u64, label: &str) -> Vec<f32> {
+fn probes(table: &[f32], width: usize, seed: u64, label: &str) -> Result<Vec<f32>, InputError> {
     let n_tokens = table.len() / width.max(1);
     let mut generator = sampling::generator(seed, label);
     let signs: Vec<f32> = (0..PROBES * n_tokens).map(|_| if sampling::below(&mut generator, 2) == 0 { 1.0 } else { -1.0 }).collect();
     let by_coordinate: Vec<f32> = (0..width).flat_map(|c| (0..n_tokens).map(move |t| table[t * width + c])).collect();
-    let mut out = vec![0.0f32; PROBES * width];
-    out.par_chunks_mut(64 * width).zip(signs.par_chunks(64 * n_tokens)).for_each(|(out, signs)| {
-        // Shapes are right by construction.
-        let _ = row_products(signs, &by_coordinate, n_tokens, out);
-    });
-    out
+    tiled_products(&signs, &by_coordinate, n_tokens)
 }
 
 /// The probes of one side and stack.
@@ -53,21 +49,21 @@ struct Probes {
 }
 
 impl Probes {
-    fn of(tokens: &TokenVectors, seed: u64) -> Self {
+    fn of(tokens: &TokenVectors, seed: u64) -> Result<Self, InputError> {
         let (embed, unembed) = (tokens.leading(&tokens.embed), tokens.leading(&tokens.unembed));
         let probe = |table: &[f32], label: &str| probes(table, tokens.width, seed, label);
-        Self {
+        Ok(Self {
             width: tokens.width,
-            query: probe(embed, "query probes"),
-            key: probe(embed, "key probes"),
-            output: probe(unembed, "query probes"),
-        }
+            query: probe(embed, "query probes")?,
+            key: probe(embed, "key probes")?,
+            output: probe(unembed, "query probes")?,
+        })
     }
 }
 
 fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) -> Result<Option<HeadSketches>, MethodError> {
-    let at = |role| Slot { stack: group.stack, layer: Some(group.layer), expert: None, role, part: Part::Weight };
-    let n_rows = |role| model.n_vectors(at(role));
+    // Only what reads a stream that tokens are written to as they stand can be seen over them.
+    let n_rows = |role| model.n_vectors(group.slot(role)).filter(|_| model.width(group.slot(role)) == Some(probes.width));
     let Heads { n_heads, n_kv_heads } = heads;
     let (Some(q), Some(k), Some(v), Some(o)) = (n_rows(Role::AttnQ), n_rows(Role::AttnK), n_rows(Role::AttnV), n_rows(Role::AttnOut))
     else {
@@ -79,16 +75,12 @@ fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) ->
     }
     // [rows, PROBES]: what each row makes of each probe.
     let seen = |role: Role, probes_of: &[f32], norm: Option<Role>| -> Result<Vec<f32>, MethodError> {
-        let n = n_rows(role).unwrap_or(0);
+        let all: Vec<usize> = (0..n_rows(role).unwrap_or(0)).collect();
         let mut rows = Vec::new();
-        model.vectors(at(role), role, &(0..n).collect::<Vec<_>>(), &mut rows)?;
-        let width = probes.width;
-        let mut out = vec![0.0f32; n * PROBES];
-        if rows.len() == n * width {
-            let _ = row_products(&rows, probes_of, width, &mut out);
-        }
+        model.vectors(group.slot(role), role, &all, &mut rows)?;
+        let mut out = tiled_products(&rows, probes_of, probes.width)?;
         // A norm over the dimensions of a head gives each its gain; the length that it divides by differs by token and is left out.
-        if let Some(gain) = norm.and_then(|norm| model.gain(at(norm))).filter(|gain| !gain.is_empty()) {
+        if let Some(gain) = norm.and_then(|norm| model.gain(group.slot(norm))).filter(|gain| !gain.is_empty()) {
             out.chunks_exact_mut(PROBES).enumerate().for_each(|(row, out)| {
                 let gain = gain[row % gain.len()];
                 out.iter_mut().for_each(|v| *v *= gain);
@@ -122,7 +114,8 @@ pub(crate) fn head_sketches(
     seed: u64,
 ) -> Result<BTreeMap<Group, HeadSketches>, MethodError> {
     let Some(heads) = model.heads() else { return Ok(BTreeMap::new()) };
-    let probes: BTreeMap<Stack, Probes> = tokens.iter().map(|(&stack, tokens)| (stack, Probes::of(tokens, seed))).collect();
+    let probes: BTreeMap<Stack, Probes> =
+        tokens.iter().map(|(&stack, tokens)| Ok((stack, Probes::of(tokens, seed)?))).collect::<Result<_, InputError>>()?;
     let found: Vec<(Group, Option<HeadSketches>)> = attentions(model, |stack| probes.contains_key(&stack))
         .into_par_iter()
         .map(|group| Ok((group, sketch(model, group, heads, &probes[&group.stack])?)))

@@ -10,9 +10,7 @@ mod heads;
 mod tokens;
 mod units;
 
-pub use blocks::{Agreement, BlockMatch, Group};
-
-pub(crate) use blocks::MATCHED;
+pub use blocks::{Agreement, BlockMatch, Group, MATCHED};
 pub use tokens::MIN_TOKENS;
 
 pub(crate) use by_index::ByIndex;

@@ -4,19 +4,18 @@ use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_d
 use super::tokens::{StackTokens, TokenVectors, Tokens};
 use crate::blocks::{BlockMatrix, monotone_path};
 use crate::method::MethodError;
+use crate::products::tiled_products;
 use rayon::prelude::*;
 use sources::canonical::Canonical;
 use sources::{Part, Role, Slot, Stack};
 use stats::assignment::maximum_weight_assignment;
-use stats::products::{normalise_rows, row_products};
-use stats::sampling;
+use stats::products::normalise_rows;
+use stats::{InputError, sampling};
 use std::collections::BTreeMap;
 
 /// Units drawn of a block of the reference, and tokens, for the pass over all pairs of blocks.
 const DRAWN_UNITS: usize = 256;
 const DRAWN_TOKENS: usize = 256;
-/// Rows of a matrix of correlations that one task fills.
-const TILE: usize = 256;
 /// Matrices of correlations up to this many entries are solved side by side; larger ones one after another, to hold one at a time.
 const SIDE_BY_SIDE: usize = 4 << 20;
 
@@ -42,18 +41,14 @@ const MIXED: [UnitView; 2] =
 const GATED_PAIRS: [(usize, usize, &str); 3] = [(0, 1, "gate, up"), (0, 2, "gate, down"), (1, 2, "up, down")];
 const PLAIN_PAIRS: [(usize, usize, &str); 1] = [(0, 1, "up, down")];
 
-fn slot(group: Group, role: Role) -> Slot {
-    Slot { stack: group.stack, layer: Some(group.layer), expert: group.expert, role, part: Part::Weight }
-}
-
 fn groups(model: &Canonical<'_>) -> Vec<Group> {
     let is_mlp = |slot: &Slot| slot.role == Role::MlpUp && slot.part == Part::Weight;
     let group = |slot: Slot| Some(Group { stack: slot.stack, layer: slot.layer?, expert: slot.expert });
-    model.slots().filter(is_mlp).filter_map(group).filter(|&g| model.weight(slot(g, Role::MlpDown)).is_some()).collect()
+    model.slots().filter(is_mlp).filter_map(group).filter(|&g| model.weight(g.slot(Role::MlpDown)).is_some()).collect()
 }
 
 fn is_gated(model: &Canonical<'_>, group: Group) -> bool {
-    model.weight(slot(group, Role::MlpGate)).is_some()
+    model.weight(group.slot(Role::MlpGate)).is_some()
 }
 
 /// The views that both MLPs have.
@@ -70,7 +65,7 @@ fn pairs(views: &[UnitView]) -> &'static [(usize, usize, &'static str)] {
 }
 
 fn n_units(model: &Canonical<'_>, group: Group) -> usize {
-    model.n_vectors(slot(group, Role::MlpUp)).unwrap_or(0)
+    model.n_vectors(group.slot(Role::MlpUp)).unwrap_or(0)
 }
 
 /// What units do to tokens, `[units, tokens]`, rows of length 1 and centred over tokens: `V Eᵀ` for a view that reads, `Dᵀ Oᵀ` for the one that writes.
@@ -80,23 +75,9 @@ fn signatures(model: &Canonical<'_>, at: Slot, units: &[usize], tokens: &TokenVe
     let table = if at.role == Role::MlpDown { &tokens.unembed } else { &tokens.embed };
     let table = tokens.leading(table);
     let table = &table[..n_tokens.min(table.len() / tokens.width.max(1)) * tokens.width];
-    Ok(multiplied(&vectors, table, tokens.width))
-}
-
-/// Rows of `vectors` over `table`, of length 1; vectors of another width than the table's are similar to nothing.
-pub(super) fn multiplied(vectors: &[f32], table: &[f32], width: usize) -> Vec<f32> {
-    let n_tokens = table.len() / width.max(1);
-    let n = vectors.len() / width.max(1);
-    let mut out = vec![0.0f32; n * n_tokens];
-    if vectors.len() == n * width && n_tokens > 0 {
-        out.par_chunks_mut(TILE * n_tokens).zip(vectors.par_chunks(TILE * width)).for_each(|(out, rows)| {
-            // Shapes are right by construction.
-            if row_products(rows, table, width, out).is_ok() {
-                normalise_rows(out, n_tokens);
-            }
-        });
-    }
-    out
+    let mut signatures = tiled_products(&vectors, table, tokens.width)?;
+    normalise_rows(&mut signatures, table.len() / tokens.width.max(1));
+    Ok(signatures)
 }
 
 /// The up- and gate-signatures and the down-signatures of drawn units, for tests that go by index.
@@ -108,19 +89,16 @@ pub(crate) fn unit_signatures(
 ) -> Result<Vec<Vec<f32>>, MethodError> {
     // By index no sign is free: a unit whose sign was turned counts against, as it should.
     let gated = is_gated(model, group);
-    views(gated, gated).iter().map(|view| signatures(model, slot(group, view.role), units, tokens, usize::MAX)).collect()
+    views(gated, gated).iter().map(|view| signatures(model, group.slot(view.role), units, tokens, usize::MAX)).collect()
 }
 
 /// Correlations `[a, b]` of signatures.
-fn correlations(a: &[f32], b: &[f32], n_tokens: usize, sign_is_free: bool) -> Vec<f32> {
-    let (n, m) = (a.len() / n_tokens.max(1), b.len() / n_tokens.max(1));
-    let mut out = vec![0.0f32; n * m];
-    out.par_chunks_mut(TILE * m.max(1)).zip(a.par_chunks(TILE * n_tokens.max(1))).for_each(|(out, rows)| {
-        if row_products(rows, b, n_tokens, out).is_ok() && sign_is_free {
-            out.iter_mut().for_each(|c| *c = c.abs());
-        }
-    });
-    out
+fn correlations(a: &[f32], b: &[f32], n_tokens: usize, sign_is_free: bool) -> Result<Vec<f32>, InputError> {
+    let mut correlations = tiled_products(a, b, n_tokens)?;
+    if sign_is_free {
+        correlations.iter_mut().for_each(|c| *c = c.abs());
+    }
+    Ok(correlations)
 }
 
 /// For each suspect block the reference block, and whether the units say so.
@@ -134,10 +112,12 @@ pub(super) fn find(
     seed: u64,
     advance: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<BlockMatch>, BlockMatrix, Path), MethodError> {
+    // Only what reads a stream that tokens are written to as they stand can be seen over them.
+    let reads = |model: &Canonical<'_>, group: &Group, side: &TokenVectors| model.width(group.slot(Role::MlpUp)) == Some(side.width);
     let mut ours = groups(reference);
-    ours.retain(|g| tokens.stacks.values().any(|stack| stack.reference_stack == g.stack));
+    ours.retain(|g| tokens.stacks.values().any(|stack| stack.reference_stack == g.stack && reads(reference, g, &stack.reference)));
     let mut theirs = groups(suspect);
-    theirs.retain(|g| tokens.stacks.contains_key(&g.stack));
+    theirs.retain(|g| tokens.stacks.get(&g.stack).is_some_and(|stack| reads(suspect, g, &stack.suspect)));
     if ours.is_empty() || theirs.is_empty() {
         return Ok((Vec::new(), BlockMatrix::default(), Path::new()));
     }
@@ -192,7 +172,7 @@ impl Drawn {
         let gated = is_gated(model, group);
         let signatures = views(gated, gated)
             .iter()
-            .map(|view| Ok((view.name, signatures(model, slot(group, view.role), units, tokens, DRAWN_TOKENS)?)))
+            .map(|view| Ok((view.name, signatures(model, group.slot(view.role), units, tokens, DRAWN_TOKENS)?)))
             .collect::<Result<_, MethodError>>()?;
         Ok(Self { n_units: units.len(), signatures })
     }
@@ -214,23 +194,20 @@ fn look(
     let all: Vec<usize> = (0..n_units(suspect, group)).collect();
     let mine = Drawn::of(suspect, group, &all, &stack.suspect)?;
     let n_tokens = DRAWN_TOKENS.min(stack.suspect.n());
-    Ok(ours
-        .par_iter()
+    let nearest = |view: &UnitView, drawn: &Drawn| -> Result<Vec<Option<usize>>, MethodError> {
+        let correlations = correlations(&drawn.signatures[view.name], &mine.signatures[view.name], n_tokens, view.sign_is_free)?;
+        Ok(correlations.chunks(all.len()).map(largest).collect())
+    };
+    ours.par_iter()
         .zip(drawn)
         .map(|(&other, drawn)| {
-            let drawn = drawn.as_ref().filter(|_| other.stack == stack.reference_stack && !all.is_empty())?;
+            let Some(drawn) = drawn.as_ref().filter(|_| other.stack == stack.reference_stack && !all.is_empty()) else { return Ok(None) };
             let views = views(drawn.is_gated(), mine.is_gated());
-            let nearest: Vec<Vec<Option<usize>>> = views
-                .iter()
-                .map(|view| {
-                    let correlations = correlations(&drawn.signatures[view.name], &mine.signatures[view.name], n_tokens, view.sign_is_free);
-                    correlations.chunks(all.len()).map(largest).collect()
-                })
-                .collect();
+            let nearest: Vec<_> = views.iter().map(|view| nearest(view, drawn)).collect::<Result<_, _>>()?;
             let agreements: usize = pairs(views).iter().map(|&(a, b, _)| agreeing(&nearest[a], &nearest[b])).sum();
-            Some(agreements as f64 / (pairs(views).len() * drawn.n_units.min(all.len()).max(1)) as f64)
+            Ok(Some(agreements as f64 / (pairs(views).len() * drawn.n_units.min(all.len()).max(1)) as f64))
         })
-        .collect())
+        .collect()
 }
 
 fn largest(row: &[f32]) -> Option<usize> {
@@ -285,10 +262,10 @@ fn in_full(
     let mut assignments = Vec::new();
     let mut is_certified = true;
     for view in views {
-        let a = signatures(reference, slot(ours, view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
-        let b = signatures(suspect, slot(theirs, view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
+        let a = signatures(reference, ours.slot(view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
+        let b = signatures(suspect, theirs.slot(view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
         let n_tokens = a.len() / n_reference.max(1);
-        let matrix = correlations(&a, &b, n_tokens, view.sign_is_free);
+        let matrix = correlations(&a, &b, n_tokens, view.sign_is_free)?;
         drop((a, b));
         // Signatures are of length 1 or 0, so every entry is finite.
         let Ok(found) = maximum_weight_assignment(&matrix, n_reference, n_suspect) else { continue };

@@ -1,9 +1,10 @@
 //! Which turn of the residual stream leads from the suspect to the reference, and whether it holds where it was not fitted.
 
-use rayon::prelude::*;
+use crate::products::tiled_products;
+use stats::InputError;
 use stats::assignment::maximum_weight_assignment;
 use stats::haar_bound::{cross_gram, polar_factor};
-use stats::products::{dot, normalise_rows, row_products};
+use stats::products::{dot, normalise_rows};
 
 /// Vectors of the same things (tokens, matched units) in both streams; rows of length 1.
 #[derive(Default)]
@@ -48,48 +49,43 @@ const SAME: f64 = 0.3;
 
 impl Basis {
     /// Fits on some anchors and checks on others. Simple turns first: none, a signed permutation, any.
-    pub(super) fn find(fit: &Anchors, check: &Anchors, width: usize) -> Option<Self> {
-        let with = |turn: Turn| {
-            let held_out = mean_cosine(check, &turn, width);
-            Self { width, turn, held_out }
+    pub(super) fn find(fit: &Anchors, check: &Anchors, width: usize) -> Result<Option<Self>, InputError> {
+        let with = |turn: Turn| -> Result<Self, InputError> {
+            let held_out = mean_cosine(check, &turn, width)?;
+            Ok(Self { width, turn, held_out })
         };
-        let same = with(Turn::Same);
+        let same = with(Turn::Same)?;
         if same.held_out >= SAME {
-            return Some(same);
+            return Ok(Some(same));
         }
         // Suspect against reference: rows are the suspect's coordinates.
-        let gram = cross_gram(&fit.suspect, &fit.reference, width).ok()?;
-        let permuted = signed_permutation(&gram, fit, width).map(with);
+        let Ok(gram) = cross_gram(&fit.suspect, &fit.reference, width) else { return Ok(None) };
+        let permuted = signed_permutation(&gram, fit, width).map(with).transpose()?;
         if let Some(permuted) = permuted.filter(|basis| basis.held_out >= FOUND) {
-            return Some(permuted);
+            return Ok(Some(permuted));
         }
-        let (polar, _) = polar_factor(&gram, width).ok()?;
+        let Ok((polar, _)) = polar_factor(&gram, width) else { return Ok(None) };
         let q = polar.into_iter().map(|entry| entry as f32).collect();
-        Some(with(Turn::Rotated { q })).filter(|basis| basis.held_out >= FOUND)
+        Ok(Some(with(Turn::Rotated { q })?).filter(|basis| basis.held_out >= FOUND))
     }
 
     /// Vectors of the suspect's stream in the reference's coordinates.
-    pub(crate) fn apply(&self, vectors: &[f32]) -> Vec<f32> {
+    pub(crate) fn apply(&self, vectors: &[f32]) -> Result<Vec<f32>, InputError> {
         apply(&self.turn, vectors, self.width)
     }
 }
 
-fn apply(turn: &Turn, vectors: &[f32], width: usize) -> Vec<f32> {
-    match turn {
+fn apply(turn: &Turn, vectors: &[f32], width: usize) -> Result<Vec<f32>, InputError> {
+    Ok(match turn {
         Turn::Same => vectors.to_vec(),
         Turn::Permuted { order, signs } => {
             vectors.chunks_exact(width).flat_map(|row| order.iter().zip(signs).map(|(&c, sign)| row[c] * sign)).collect()
         }
         Turn::Rotated { q } => {
             let columns: Vec<f32> = (0..width).flat_map(|c| (0..width).map(move |r| q[r * width + c])).collect();
-            let mut out = vec![0.0f32; vectors.len()];
-            out.par_chunks_mut(256 * width).zip(vectors.par_chunks(256 * width)).for_each(|(out, rows)| {
-                // Shapes are right by construction.
-                let _ = row_products(rows, &columns, width, out);
-            });
-            out
+            tiled_products(vectors, &columns, width)?
         }
-    }
+    })
 }
 
 /// The assignment of coordinates with the largest correlations by size.
@@ -115,8 +111,8 @@ fn signed_permutation(gram: &[f64], fit: &Anchors, width: usize) -> Option<Turn>
     Some(Turn::Permuted { order, signs })
 }
 
-fn mean_cosine(anchors: &Anchors, turn: &Turn, width: usize) -> f64 {
-    let aligned = apply(turn, &anchors.suspect, width);
+fn mean_cosine(anchors: &Anchors, turn: &Turn, width: usize) -> Result<f64, InputError> {
+    let aligned = apply(turn, &anchors.suspect, width)?;
     let n = aligned.len() / width.max(1);
-    dot(&aligned, &anchors.reference) / n.max(1) as f64
+    Ok(dot(&aligned, &anchors.reference) / n.max(1) as f64)
 }

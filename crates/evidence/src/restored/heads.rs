@@ -5,10 +5,9 @@ use super::{Basis, Disguise, RestoredRole};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
-use sources::{Heads, Part, Role, Slot, Stack};
+use sources::{Heads, Role, Stack};
 use stats::least_squares;
 use stats::products::cosine;
-use stats::sampling;
 use std::collections::BTreeMap;
 
 /// Heads read of a block.
@@ -16,18 +15,14 @@ const DRAWN: usize = 4;
 /// A head was turned inside where a map explains at least this many times the squares that the rows as they stand explain.
 const MAP_EXPLAINS: f64 = 2.0;
 
-fn at(group: Group, role: Role) -> Slot {
-    Slot { stack: group.stack, layer: Some(group.layer), expert: None, role, part: Part::Weight }
-}
-
 /// The rows of one head, `[d, width]`.
 fn head_rows(model: &Canonical<'_>, group: Group, role: Role, head: usize, heads: Heads) -> Result<Vec<f32>, MethodError> {
-    let n = model.n_vectors(at(group, role)).unwrap_or(0);
+    let n = model.n_vectors(group.slot(role)).unwrap_or(0);
     let is_shared = matches!(role, Role::AttnK | Role::AttnV);
     let (of, head) = if is_shared { (heads.n_kv_heads, head / (heads.n_heads / heads.n_kv_heads)) } else { (heads.n_heads, head) };
     let d = n / of.max(1);
     let mut rows = Vec::new();
-    model.vectors(at(group, role), role, &(head * d..(head + 1) * d).collect::<Vec<_>>(), &mut rows)?;
+    model.vectors(group.slot(role), role, &(head * d..(head + 1) * d).collect::<Vec<_>>(), &mut rows)?;
     Ok(rows)
 }
 
@@ -45,16 +40,14 @@ pub(super) fn restore(
     else {
         return Ok(Vec::new());
     };
-    let matched: Vec<(usize, usize)> =
-        block.counterparts.iter().enumerate().filter_map(|(suspect, reference)| Some(((*reference)?, suspect))).collect();
-    let chosen = sampling::draw(seed, &format!("restored heads {}", block.suspect), matched.len(), matched.len().min(DRAWN));
+    let chosen = block.drawn_pairs("restored heads", DRAWN, seed);
     let mut restored = Vec::new();
     let mut turned = vec![false; chosen.len()];
     for role in [Role::AttnQ, Role::AttnK, Role::AttnV, Role::AttnOut] {
         let (mut reference, mut suspect) = (Vec::new(), Vec::new());
-        for (place, &(our_head, their_head)) in chosen.iter().map(|&i| &matched[i]).enumerate() {
+        for (place, &(our_head, their_head)) in chosen.iter().enumerate() {
             let a = head_rows(&matching.reference, block.reference, role, our_head, ours)?;
-            let b = basis.apply(&head_rows(&matching.suspect, block.suspect, role, their_head, theirs)?);
+            let b = basis.apply(&head_rows(&matching.suspect, block.suspect, role, their_head, theirs)?)?;
             if a.len() != b.len() {
                 return Ok(restored);
             }
@@ -70,7 +63,7 @@ pub(super) fn restore(
             }
             suspect.extend(b);
         }
-        restored.push(role_of(block, role, block.n_matched() as f64 / block.n_suspect.max(1) as f64, chosen.len(), &reference, &suspect));
+        restored.push(role_of(block, role, chosen.len(), &reference, &suspect));
     }
     disguise.heads_turned += turned.iter().filter(|t| **t).count();
     disguise.heads_looked_at += turned.len();

@@ -1,11 +1,15 @@
 //! The suspect as a mixture of the reference and of further parents, fitted on matched units in the reference's terms.
 
 use super::Turn;
-use crate::matching::{BlockMatch, Group};
-use crate::method::MethodError;
+use crate::matching::BlockMatch;
+use crate::method::{MethodError, Relation};
+use sources::Role;
 use sources::canonical::Canonical;
-use sources::{Part, Role, Slot};
 use stats::least_squares::{Mixture, MixtureFit};
+
+/// Least coefficient of an ingredient of a merge, and what the mixture must leave of what the best single one leaves.
+const INGREDIENT: f64 = 0.05;
+const BETTER: f64 = 0.5;
 
 /// Sums for the mixture, as the weights are stored and with the gains of norms folded in.
 ///
@@ -54,10 +58,6 @@ pub(super) struct Portion<'a> {
     pub(super) turn: &'a Turn,
 }
 
-fn at(block: Group, role: Role) -> Slot {
-    Slot { stack: block.stack, layer: Some(block.layer), expert: block.expert, role, part: Part::Weight }
-}
-
 impl<'a> Ingredients<'a> {
     pub(super) fn new(parents: &'a [Canonical<'a>]) -> Self {
         let n = parents.len() + 1;
@@ -70,7 +70,7 @@ impl<'a> Ingredients<'a> {
             return Ok(());
         }
         let &Portion { block, role, units, reference, suspect, turn } = portion;
-        let slot = at(block.reference, role);
+        let slot = block.reference.slot(role);
         let mut vectors = vec![reference.to_vec()];
         for parent in self.parents {
             let mut own = Vec::new();
@@ -86,7 +86,7 @@ impl<'a> Ingredients<'a> {
         self.folded.push(&vectors, suspect);
         let gains = std::iter::once(models[0]).chain(self.parents).map(|model| model.read_gain(slot));
         let unfolded: Option<Vec<Vec<f32>>> = vectors.iter().zip(gains).map(|(vectors, gain)| unfolded(vectors, gain)).collect();
-        let own = unfolded_of_suspect(suspect, models[1].read_gain(at(block.suspect, role)), turn);
+        let own = unfolded_of_suspect(suspect, models[1].read_gain(block.suspect.slot(role)), turn);
         match (unfolded, own) {
             (Some(vectors), Some(suspect)) => self.stored.push(&vectors, &suspect),
             _ => self.has_stored = false,
@@ -118,4 +118,20 @@ fn unfolded(vectors: &[f32], gain: Option<&[f32]>) -> Option<Vec<f32>> {
         return None;
     }
     Some(vectors.chunks(gain.len().max(1)).flat_map(|vector| vector.iter().zip(gain).map(|(v, g)| v / g)).collect())
+}
+
+/// The word for a mixture of several models, if it is one.
+pub(crate) fn merge(fit: &MixtureFit, singles: &[f64], names: &[String]) -> Option<Relation> {
+    let ingredients = fit.coefficients.iter().filter(|c| c.abs() >= INGREDIENT).count();
+    let best = singles.iter().copied().min_by(f64::total_cmp)?;
+    if ingredients < 2 || fit.residual > BETTER * best {
+        return None;
+    }
+    let terms: Vec<String> = fit.coefficients.iter().zip(names).map(|(c, name)| format!("{c:.3} of {name}")).collect();
+    let words = format!(
+        "{}; what the mixture leaves is {:.4} of the weights, what the nearest single model leaves {best:.4}",
+        terms.join(" and "),
+        fit.residual
+    );
+    Some(Relation { name: "merge", words })
 }

@@ -1,24 +1,27 @@
 //! The disguise undone: matched units and heads of the suspect in the reference's order, scale and basis, and what then remains between the two.
 
 mod basis;
+mod disguise;
 mod heads;
 mod ingredients;
 mod picture;
-mod relations;
+mod remainder;
 mod units;
 
 pub use picture::UndonePicture;
+pub use remainder::Remainder;
 
 pub(crate) use basis::{Basis, Turn};
-pub(crate) use relations::merge;
+pub(crate) use disguise::Disguise;
+pub(crate) use ingredients::merge;
 
-use crate::matching::{BlockMatch, Group, MATCHED, Matching};
+use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use crate::side::Side;
 use basis::Anchors;
 use ingredients::Ingredients;
 use sources::canonical::Canonical;
-use sources::{Role, Stack};
+use sources::{Role, Slot, Stack};
 use stats::least_squares::MixtureFit;
 use std::collections::BTreeMap;
 
@@ -41,64 +44,16 @@ pub struct RestoredRole {
     pub(crate) differences: Vec<f32>,
 }
 
+impl RestoredRole {
+    /// Whether a weight of the suspect is this role.
+    pub(crate) fn is_of(&self, slot: Slot) -> bool {
+        let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
+        (self.stack, self.role, block.0) == (slot.stack, slot.role, slot.layer) && (block.1.is_none() || block.1 == slot.expert)
+    }
+}
+
 /// Mean cosine of held-out tokens from which tables are another's where no block is.
 const TABLES_KEPT: f64 = 0.8;
-
-/// Sums over pairs of values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Remainder {
-    reference: f64,
-    suspect: f64,
-    product: f64,
-    difference: f64,
-}
-
-impl Remainder {
-    fn add(&mut self, reference: &[f32], suspect: &[f32]) {
-        for (&x, &y) in reference.iter().zip(suspect) {
-            let (x, y) = (f64::from(x), f64::from(y));
-            self.reference += x * x;
-            self.suspect += y * y;
-            self.product += x * y;
-            self.difference += (x - y) * (x - y);
-        }
-    }
-
-    /// `‖b − a‖ / ‖a‖`
-    pub fn relative_difference(&self) -> Option<f64> {
-        (self.reference > 0.0).then(|| (self.difference / self.reference).sqrt())
-    }
-
-    /// Cosine of all values.
-    pub fn correlation(&self) -> Option<f64> {
-        let norm = (self.reference * self.suspect).sqrt();
-        (norm > 0.0).then(|| self.product / norm)
-    }
-}
-
-/// What was undone, in numbers that the relation words rest on.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Disguise {
-    /// Matched units, and those of them that break the order of the others.
-    pub(crate) units: usize,
-    pub(crate) units_moved: usize,
-    /// Units that the suspect has more than the reference.
-    pub(crate) units_added: usize,
-    /// Matched heads, and those of them that break the order of the others.
-    pub(crate) heads: usize,
-    pub(crate) heads_moved: usize,
-    /// Heads whose inner basis was turned, of those looked at.
-    pub(crate) heads_looked_at: usize,
-    pub(crate) heads_turned: usize,
-    /// Units whose up and down scales changed, or their signs.
-    pub(crate) units_scaled: usize,
-    pub(crate) units_looked_at: usize,
-    /// Largest median relative change of the gains of a norm.
-    pub(crate) gains_changed: f64,
-    /// Common tokens with another id.
-    pub(crate) tokens_moved: usize,
-    pub(crate) tokens: usize,
-}
 
 /// The suspect in the reference's terms.
 #[derive(Debug, Clone)]
@@ -118,12 +73,11 @@ pub struct Restored {
 impl Restored {
     /// Undoes what matching found; `None` where neither blocks nor tables are matched beyond what strangers show.
     pub fn find(matching: &Matching<'_>, parents: &[&Side<'_>], seed: u64) -> Result<Option<Self>, MethodError> {
-        let is_matched = |block: &&BlockMatch| block.is_on_path && block.share() >= MATCHED;
-        let units: Vec<&BlockMatch> = matching.units.iter().filter(is_matched).collect();
+        let units: Vec<&BlockMatch> = matching.units.iter().filter(|block| block.is_matched()).collect();
         // Few heads agree by chance; they count where the units of their block do, or where nearly all of them agree in every block.
         let by_heads_alone = !matching.heads.is_empty() && matching.heads.iter().all(|b| b.is_on_path && b.share() >= 0.9);
         let of_block = |head: &&BlockMatch| by_heads_alone || units.iter().any(|u| same_block(u, head));
-        let heads: Vec<&BlockMatch> = matching.heads.iter().filter(is_matched).filter(of_block).collect();
+        let heads: Vec<&BlockMatch> = matching.heads.iter().filter(|block| block.is_matched()).filter(of_block).collect();
         let mut bases = BTreeMap::new();
         for (&stack, tokens) in &matching.tokens.stacks {
             let width = tokens.suspect.width;
@@ -140,7 +94,7 @@ impl Restored {
             }
             // Without blocks that match, the turn rests on the tables alone; those of strangers can be turned towards each other a little.
             let least = if units.is_empty() && !by_heads_alone { TABLES_KEPT } else { 0.0 };
-            if let Some(basis) = Basis::find(&fit, &check, width).filter(|basis| basis.held_out >= least) {
+            if let Some(basis) = Basis::find(&fit, &check, width)?.filter(|basis| basis.held_out >= least) {
                 bases.insert(stack, basis);
             }
         }
@@ -167,13 +121,6 @@ impl Restored {
         let best = units.iter().max_by(|a, b| a.share().total_cmp(&b.share()).then(b.suspect.cmp(&a.suspect)));
         let picture = best.map(|block| picture::draw(matching, block, seed)).transpose()?.flatten();
         Ok(Some(Self { bases, roles, disguise, mixture: ingredients.solve(), parents: names, picture }))
-    }
-
-    /// The restored role of a block, or of a table of tokens.
-    pub fn role(&self, stack: Stack, layer: Option<usize>, expert: Option<usize>, role: Role) -> Option<&RestoredRole> {
-        let of_block =
-            |block: Group| (block.stack, Some(block.layer)) == (stack, layer) && (block.expert.is_none() || block.expert == expert);
-        self.roles.iter().find(|r| r.role == role && r.stack == stack && r.block.map_or(layer.is_none(), of_block))
     }
 }
 

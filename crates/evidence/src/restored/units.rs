@@ -5,9 +5,9 @@ use super::{Basis, Disguise, Remainder, RestoredRole, Turn};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
-use sources::{Part, Role, Slot, Stack};
+use sources::{Role, Slot, Stack};
+use stats::order::median;
 use stats::products::{cosine, dot};
-use stats::sampling;
 use std::collections::BTreeMap;
 
 /// Matched units read of a block.
@@ -18,16 +18,9 @@ const RESCALED_OVER_REST: f64 = 3.0;
 /// A token has kept its embedding from this cosine on.
 const TOKEN_KEPT: f64 = 0.5;
 
-fn at(group: Group, role: Role) -> Slot {
-    Slot { stack: group.stack, layer: Some(group.layer), expert: group.expert, role, part: Part::Weight }
-}
-
 /// Some matched units of a block: indices in the reference and in the suspect.
 pub(super) fn drawn(block: &BlockMatch, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    let matched: Vec<(usize, usize)> =
-        block.counterparts.iter().enumerate().filter_map(|(suspect, reference)| Some(((*reference)?, suspect))).collect();
-    let chosen = sampling::draw(seed, &format!("restored {}", block.suspect), matched.len(), matched.len().min(DRAWN));
-    chosen.into_iter().map(|i| matched[i]).unzip()
+    block.drawn_pairs("restored", DRAWN, seed).into_iter().unzip()
 }
 
 /// The first reading view that both sides have, of matched units: rows for fitting the basis.
@@ -38,8 +31,8 @@ pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, seed: u64) ->
 }
 
 fn is_gated(matching: &Matching<'_>, block: &BlockMatch) -> bool {
-    matching.reference.weight(at(block.reference, Role::MlpGate)).is_some()
-        && matching.suspect.weight(at(block.suspect, Role::MlpGate)).is_some()
+    matching.reference.weight(block.reference.slot(Role::MlpGate)).is_some()
+        && matching.suspect.weight(block.suspect.slot(Role::MlpGate)).is_some()
 }
 
 fn vectors(
@@ -50,8 +43,8 @@ fn vectors(
     theirs: &[usize],
 ) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    matching.reference.vectors(at(block.reference, role), role, ours, &mut a)?;
-    matching.suspect.vectors(at(block.suspect, role), role, theirs, &mut b)?;
+    matching.reference.vectors(block.reference.slot(role), role, ours, &mut a)?;
+    matching.suspect.vectors(block.suspect.slot(role), role, theirs, &mut b)?;
     Ok((a, b))
 }
 
@@ -75,7 +68,7 @@ pub(super) fn restore(
     let mut scaled = vec![false; theirs.len()];
     for &role in roles {
         let (reference, suspect) = vectors(matching, block, role, &ours, &theirs)?;
-        let mut suspect = basis.apply(&suspect);
+        let mut suspect = basis.apply(&suspect)?;
         if gated && role != Role::MlpGate {
             for (unit, (a, b)) in reference.chunks_exact(basis.width).zip(suspect.chunks_exact_mut(basis.width)).enumerate() {
                 let scale = scale(a, b);
@@ -91,7 +84,7 @@ pub(super) fn restore(
             let portion = Portion { block, role, units: &ours, reference: &reference, suspect: &suspect, turn: &basis.turn };
             ingredients.push([&matching.reference, &matching.suspect], &portion)?;
         }
-        restored.push(role_of(block, role, block.matched_share(), ours.len(), &reference, &suspect));
+        restored.push(role_of(block, role, ours.len(), &reference, &suspect));
     }
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();
     disguise.units_looked_at += scaled.len();
@@ -113,10 +106,11 @@ pub(super) fn out_of_order(block: &BlockMatch) -> usize {
     block.n_matched() - last.len()
 }
 
-pub(super) fn role_of(block: &BlockMatch, role: Role, matched: f64, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {
+pub(super) fn role_of(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {
     let mut remainder = Remainder::default();
     remainder.add(reference, suspect);
     let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+    let matched = block.matched_share();
     RestoredRole { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
 }
 
@@ -136,7 +130,7 @@ pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) ->
             (Role::Embed, &tokens.reference.embed, &tokens.suspect.embed),
             (Role::Unembed, &tokens.reference.unembed, &tokens.suspect.unembed),
         ] {
-            let theirs = basis.apply(theirs);
+            let theirs = basis.apply(theirs)?;
             let width = basis.width;
             let kept = ours.chunks_exact(width).zip(theirs.chunks_exact(width)).filter(|(a, b)| cosine(a, b) >= TOKEN_KEPT).count();
             let mut remainder = Remainder::default();
@@ -166,7 +160,7 @@ pub(super) fn gains_changed(matching: &Matching<'_>, bases: &BTreeMap<Stack, Bas
     for block in blocks {
         let Some(basis) = bases.get(&block.suspect.stack) else { continue };
         for role in [Role::AttnNorm, Role::MlpNorm] {
-            let norm = |group: Group| Slot { expert: None, ..at(group, role) };
+            let norm = |group: Group| Slot { expert: None, ..group.slot(role) };
             let (Some(ours), Some(theirs)) = (matching.reference.gain(norm(block.reference)), matching.suspect.gain(norm(block.suspect)))
             else {
                 continue;
@@ -180,12 +174,11 @@ pub(super) fn gains_changed(matching: &Matching<'_>, bases: &BTreeMap<Stack, Bas
                 Turn::Permuted { order, .. } => theirs = order.iter().map(|&c| theirs[c]).collect(),
                 Turn::Rotated { .. } => [&mut ours, &mut theirs].into_iter().for_each(|gains| gains.sort_by(f32::total_cmp)),
             }
-            let mut changes: Vec<f64> =
+            let changes: Vec<f64> =
                 ours.iter().zip(&theirs).map(|(&a, &b)| f64::from((b - a).abs()) / f64::from(a.abs()).clamp(1e-6, f64::MAX)).collect();
-            changes.sort_by(f64::total_cmp);
-            let median = changes.get(changes.len() / 2).copied().unwrap_or(0.0);
-            if median > largest {
-                largest = median;
+            let change = median(changes).unwrap_or(0.0);
+            if change > largest {
+                largest = change;
             }
         }
     }

@@ -27,10 +27,7 @@ impl Observed {
 
     /// The observation of a method, if it ran.
     pub(crate) fn of_or_none(&self, id: &str) -> Option<&Observation> {
-        match self.outcome(id) {
-            Outcome::Observed(observation) => Some(observation),
-            Outcome::NotApplicable { .. } => None,
-        }
+        self.outcome(id).observed()
     }
 
     /// The reason of a method that did not run.
@@ -51,10 +48,8 @@ impl Observed {
 pub(crate) fn observe_files(reference: &Path, suspect: &Path, seed: u64) -> Observed {
     let (reference, suspect) = (Model::open(reference).unwrap(), Model::open(suspect).unwrap());
     let (reference, suspect) = (Side::new(&reference).unwrap(), Side::new(&suspect).unwrap());
-    let quiet = Advance { elements: &|_| {}, blocks: &|_| {} };
-    let prepared = Prepared::find(&reference, &suspect, &[], METHODS, seed, &quiet).unwrap();
-    let case = prepared.case();
-    let outcomes = METHODS.iter().map(|method| (method.card().id, method.observe(&case).unwrap())).collect();
+    let prepared = Prepared::find(&reference, &suspect, &[], METHODS, seed, &Advance::QUIET).unwrap();
+    let outcomes = prepared.observe(METHODS, &|_| {}).unwrap().into_iter().map(|(card, outcome)| (card.id, outcome)).collect();
     Observed { outcomes, correspondence: prepared.correspondence }
 }
 

@@ -1,15 +1,14 @@
 //! `filiation compare REFERENCE SUSPECT`: the main job, end to end.
 
-use crate::assemble::{self, Examined};
+use crate::assemble::{self, ControlOutcomes, Examined, Outcomes};
 use crate::cli::{Compare, Format};
 use crate::commands::explain::find_method;
 use crate::controls::Registry;
 use crate::controls::beside::Choice;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::{Error, assemble::ControlOutcomes, whole};
-use evidence::{Advance, Card, METHODS, Method, Outcome, Prepared, Side};
-use rayon::prelude::*;
+use crate::{Error, whole};
+use evidence::{Advance, METHODS, Method, Prepared, Side};
 use sources::{FormatError, Model, SourceError, digest, hub};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,18 +57,18 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         beside.push(ControlOutcomes { control, outcomes });
     }
 
-    let cards: Vec<_> = methods.iter().map(|method| method.card()).zip(outcomes).collect();
     let case = prepared.case();
-    let verdict = verdict::derivation(&case, &cards, &by_method(&cards, &beside), &wording)?;
+    let verdict = verdict::derivation(&case, &outcomes, &by_method(&beside), &wording)?;
     let conclusion = verdict.conclusion;
     let report = assemble::report(&Examined {
         args,
         case: &case,
         reference_custody: &reference_custody,
         suspect_custody: &suspect_custody,
-        outcomes: &cards,
+        outcomes: &outcomes,
         controls: &beside,
         verdict: &verdict,
+        wording: &wording,
     })?;
     let json = report::json::render(&report).map_err(|e| Error::Report(e.to_string()))?;
     let written = match &args.report {
@@ -125,25 +124,21 @@ fn prepare<'a>(
     Ok(Prepared::find(reference, suspect, parents, methods, seed, &advance)?)
 }
 
-fn observe(prepared: &Prepared<'_>, what: &str, methods: &[&'static dyn Method], progress: &Progress) -> Result<Vec<Outcome>, Error> {
+fn observe(prepared: &Prepared<'_>, what: &str, methods: &[&dyn Method], progress: &Progress) -> Result<Outcomes, Error> {
     let phase = progress.steps(&format!("methods, {what}"), methods.len() as u64);
-    let case = prepared.case();
-    // Side by side: one of them decomposes a matrix on one core, and the others need not wait for it.
-    methods
-        .par_iter()
-        .with_max_len(1)
-        .map(|method| {
-            let outcome = method.observe(&case)?;
-            phase.advance(1);
-            Ok(outcome)
-        })
-        .collect()
+    Ok(prepared.observe(methods, &|n| phase.advance(n))?)
 }
 
 /// The controls' profiles, method by method.
-fn by_method(cards: &[(&'static Card, Outcome)], controls: &[ControlOutcomes<'_>]) -> BTreeMap<&'static str, Vec<Control>> {
-    let of = |index: usize| controls.iter().map(move |control| control.beside(index)).collect();
-    cards.iter().enumerate().map(|(index, (card, _))| (card.id, of(index))).collect()
+fn by_method(controls: &[ControlOutcomes<'_>]) -> BTreeMap<&'static str, Vec<Control>> {
+    let mut by_method: BTreeMap<&'static str, Vec<Control>> = BTreeMap::new();
+    for beside in controls {
+        let name = beside.control.model.path.display().to_string();
+        for (card, outcome) in &beside.outcomes {
+            by_method.entry(card.id).or_default().push(Control::of(name.clone(), outcome));
+        }
+    }
+    by_method
 }
 
 /// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.

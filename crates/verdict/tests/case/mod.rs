@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each file of tests uses its part")]
 
-use evidence::{Advance, Case, ConstantWeight, Correspondence, METHODS, Observation, Outcome, Prepared, Side};
+use evidence::{Advance, ConstantWeight, Correspondence, METHODS, Observation, Outcome, Prepared, Side};
 use sources::Model;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,25 +57,18 @@ pub(crate) fn compare_with(reference: &Path, suspect: &Path, controls: &[PathBuf
     let parents: Vec<Model> = parents.iter().map(|path| open(path)).collect();
     let parents: Vec<Side<'_>> = parents.iter().map(|model| Side::new(model).unwrap()).collect();
     let parents: Vec<&Side<'_>> = parents.iter().collect();
-    let quiet = Advance { elements: &|_| {}, blocks: &|_| {} };
-    let observe = |case: &Case<'_>| METHODS.iter().map(|method| (method.card(), method.observe(case).unwrap())).collect::<Vec<_>>();
     let mut beside: BTreeMap<&'static str, Vec<Control>> = BTreeMap::new();
     for path in controls {
         let model = open(path);
         let control = Side::new(&model).unwrap();
-        let prepared = Prepared::find(&reference, &control, &[], METHODS, 0, &quiet).unwrap();
-        for (card, outcome) in observe(&prepared.case()) {
-            let profile = match outcome {
-                Outcome::Observed(observation) => observation.profile,
-                Outcome::NotApplicable { .. } => None,
-            };
-            beside.entry(card.id).or_default().push(Control { name: path.display().to_string(), profile });
+        let prepared = Prepared::find(&reference, &control, &[], METHODS, 0, &Advance::QUIET).unwrap();
+        for (card, outcome) in prepared.observe(METHODS, &|_| {}).unwrap() {
+            beside.entry(card.id).or_default().push(Control::of(path.display().to_string(), &outcome));
         }
     }
-    let prepared = Prepared::find(&reference, &suspect, &parents, METHODS, 0, &quiet).unwrap();
-    let case = prepared.case();
-    let outcomes = observe(&case);
-    let verdict = verdict::derivation(&case, &outcomes, &beside, &Wording::shipped().unwrap()).unwrap();
+    let prepared = Prepared::find(&reference, &suspect, &parents, METHODS, 0, &Advance::QUIET).unwrap();
+    let outcomes = prepared.observe(METHODS, &|_| {}).unwrap();
+    let verdict = verdict::derivation(&prepared.case(), &outcomes, &beside, &Wording::shipped().unwrap()).unwrap();
     let outcomes = outcomes.into_iter().map(|(card, outcome)| (card.id, outcome)).collect();
     Compared { verdict, outcomes, correspondence: prepared.correspondence, constants: suspect.constants }
 }

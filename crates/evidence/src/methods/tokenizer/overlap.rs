@@ -1,6 +1,6 @@
 //! `tokenizer.overlap`: how much two vocabularies share. Context, never a conclusion.
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use sources::vocabulary::Vocabulary;
 use std::collections::BTreeSet;

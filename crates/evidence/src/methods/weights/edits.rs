@@ -1,17 +1,11 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
-use crate::correspondence::{How, Pair};
-use crate::grid;
+use crate::card::{Card, card};
+use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
 use crate::restored::{RestoredRole, merge};
-use crate::side::Side;
-use half::{bf16, f16};
-use rayon::prelude::*;
-use sources::{Encoding, Role, Slot, TensorSource, Weight, view};
-use stats::spectra::SpectrumSketch;
-use stats::{InputError, sampling};
-use std::collections::BTreeSet;
+use crate::stored_changes::{StoredChanges, elements};
+use sources::{Role, Slot};
 
 card! {
     /// # Question
@@ -59,35 +53,6 @@ pub(crate) struct Edits;
 
 /// Less than this share of the suspect's trained elements is a part.
 const WHOLE: f64 = 0.95;
-/// Share of the reference's non-zero values that must have become zero.
-const PRUNED: f64 = 0.05;
-/// Rows and columns read of a pair to see how its values were rounded.
-const LOOK_ROWS: usize = 16;
-const LOOK_COLS: usize = 4096;
-/// A grid of 8 bits has at most this many values in a row.
-const GRID_VALUES: usize = 256;
-/// Largest relative difference that a grid of four bits explains.
-const GRID_ROUNDING: f64 = 0.45;
-/// Difference matrices whose spectrum is sketched, and the largest rank that counts as low.
-const SPECTRA: usize = 6;
-const SKETCH_RANK: usize = 96;
-/// Largest rest of an adapter's difference, relative to the weights: the worst rounding of a merge in bf16 is 2^-8. A merge with another
-/// model also has a flat rest, and a larger one.
-const ADAPTER_REST: f64 = 1.0 / 256.0;
-
-/// What happened to one pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Change {
-    None,
-    Rounded(Encoding),
-    /// To a grid, and stored in a wide type again.
-    RoundedAgain(&'static str),
-    Grid,
-    Pruned {
-        exactly: bool,
-    },
-    Other,
-}
 
 impl Method for Edits {
     fn card(&self) -> &'static Card {
@@ -105,107 +70,17 @@ impl Method for Edits {
         let by_weight = case.shared_elements();
         let share = by_weight.iter().sum::<u64>() as f64 / case.suspect.trained_elements().max(1) as f64;
         let disguise = disguise_relations(case)?;
-        let changes: Vec<Change> = shared.par_iter().map(|pair| change(case, pair)).collect::<Result<_, MethodError>>()?;
-        let of = |wanted: &dyn Fn(Change) -> bool| -> Vec<&Pair> {
-            shared.iter().zip(&changes).filter(|(_, c)| wanted(**c)).map(|(p, _)| *p).collect()
-        };
-        let elements = |pairs: &[&Pair]| pairs.iter().map(|p| p.elements()).sum::<u64>();
-        let percent = |pairs: &[&Pair]| 100.0 * elements(pairs) as f64 / elements(&shared).max(1) as f64;
+        let stored = StoredChanges::find(case, shared)?;
+        let unchanged = stored.unchanged();
 
         let mut relations = Vec::new();
-        let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
-        let unchanged = of(&|c| c == Change::None);
-        if unchanged.len() == shared.len() && !shared.is_empty() && share >= WHOLE && disguise.is_empty() {
-            name("identical", format!("all {} shared tensors are equal in every element", shared.len()));
+        if unchanged.len() == stored.shared.len() && !unchanged.is_empty() && share >= WHOLE && disguise.is_empty() {
+            let words = format!("all {} shared tensors are equal in every element", unchanged.len());
+            relations.push(Relation { name: "identical", words });
         }
-        let rounded = of(&|c| matches!(c, Change::Rounded(_) | Change::RoundedAgain(_) | Change::Grid));
-        if !rounded.is_empty() {
-            let forms: BTreeSet<String> = changes
-                .iter()
-                .zip(&shared)
-                .filter_map(|(change, pair)| match change {
-                    Change::Rounded(encoding) => Some(format!("rounded to {encoding}")),
-                    Change::RoundedAgain(grid) => Some(format!("rounded to {grid} and stored in a wider type")),
-                    Change::Grid => Some(format!("stored as {}", stored_form(case, pair))),
-                    _ => None,
-                })
-                .collect();
-            let worst = rounded.iter().filter_map(|p| p.moments.relative_difference()).max_by(f64::total_cmp).unwrap_or(0.0);
-            name(
-                "quantized",
-                format!(
-                    "{:.1} % of the shared elements: {}; largest relative difference {worst:.4}",
-                    percent(&rounded),
-                    Vec::from_iter(forms).join(", ")
-                ),
-            );
-        }
-        // A change larger than its grid hides the rounding, not that the suspect is stored on a grid.
-        let stored: Vec<&Pair> = shared
-            .iter()
-            .filter(|p| is_on_grid(case.suspect, &p.suspect_weight) && !is_on_grid(case.reference, &p.reference_weight))
-            .copied()
-            .collect();
-        if rounded.is_empty() && !stored.is_empty() {
-            let forms: BTreeSet<String> = stored.iter().map(|pair| stored_form(case, pair)).collect();
-            name(
-                "quantized",
-                format!("{:.1} % of the shared elements are stored as {}", percent(&stored), Vec::from_iter(forms).join(", ")),
-            );
-        }
-        let pruned = of(&|c| matches!(c, Change::Pruned { .. }));
-        if !pruned.is_empty() {
-            let zeroed: u64 = pruned.iter().map(|p| p.moments.n_zeroed).sum();
-            name(
-                "pruned",
-                format!(
-                    "{:.1} % of the values of {} matrices became zero, in no whole rows' order",
-                    100.0 * zeroed as f64 / elements(&pruned) as f64,
-                    pruned.len()
-                ),
-            );
-        }
-        let other = of(&|c| matches!(c, Change::Other | Change::Pruned { exactly: false }));
-        let mut spectra = Vec::new();
-        if !other.is_empty() {
-            let dense = of(&|c| c == Change::Other);
-            spectra = difference_ranks(case, &dense)?;
-            let ranks: Vec<usize> = spectra.iter().filter_map(|(_, rank)| *rank).collect();
-            if !spectra.is_empty() && ranks.len() == spectra.len() && pruned.is_empty() {
-                let rank = ranks.iter().max().copied().unwrap_or(0);
-                name(
-                    "adapter",
-                    format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len()),
-                );
-            } else {
-                let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect());
-                name(
-                    "finetune",
-                    format!(
-                        "{} tensors, {:.1} % of the shared elements, differ by more than rounding; median relative difference {median:.4}",
-                        other.len(),
-                        percent(&other)
-                    ),
-                );
-            }
-        }
-        if case.correspondence.layers_changed {
-            let path: Vec<String> = case
-                .correspondence
-                .blocks
-                .path
-                .iter()
-                .map(|p| p.map_or("new".into(), |row| case.correspondence.blocks.rows[row].clone()))
-                .collect();
-            name("layers-changed", format!("the suspect's blocks come from the reference's blocks {}", path.join(", ")));
-        }
-        if let Some(words) = vocabulary_change(case, &shared) {
-            name("vocabulary-changed", words);
-        }
-        // New rows of a vocabulary are named as such; they do not make a part of a whole. Nor do vectors whose matrices were disguised.
-        let whole = |(weight, &shared): (&Weight, &u64)| if shared > 0 { weight.elements() as u64 } else { 0 };
-        let tables: u64 = case.suspect.weights.iter().zip(&by_weight).filter(|(w, _)| is_table(w)).map(whole).sum();
-        let others: u64 = case.suspect.weights.iter().zip(&by_weight).filter(|(w, _)| !is_table(w)).map(|(_, &shared)| shared).sum();
+        relations.extend(stored.relations());
+        relations.extend(layers_changed(case));
+        relations.extend(stored.vocabulary_changed());
         for relation in disguise {
             match relations.iter_mut().find(|known| known.name == relation.name) {
                 // What the stored tensors show is told once; what only matching shows is added.
@@ -218,51 +93,32 @@ impl Method for Edits {
         if relations.iter().any(|relation| relation.name == "merge") {
             relations.retain(|relation| relation.name != "finetune");
         }
-        let mut name = |name: &'static str, words: String| relations.push(Relation { name, words });
-        if ((tables + others) as f64) < WHOLE * case.suspect.trained_elements() as f64 {
-            name("partial", format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share));
+        if is_partial(case, &by_weight) {
+            let words = format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share);
+            relations.push(Relation { name: "partial", words });
         }
 
-        let mut parts: Vec<Explanation> = spectra
-            .into_iter()
-            .map(|(pair, rank)| {
-                let words = if rank.is_some() { "rank of the difference" } else { "no low rank: the difference is dense" };
-                Explanation {
-                    label: case.suspect.weights[pair.suspect].label(),
-                    value: rank.map(|r| r as f64),
-                    unit: "dimensions",
-                    words: words.into(),
-                    parts: Vec::new(),
-                }
-            })
-            .collect();
-        parts.insert(
-            0,
-            Explanation::leaf(
-                "unchanged",
-                elements(&unchanged) as f64,
-                "elements",
-                format!("in {} of {} shared tensors", unchanged.len(), shared.len()),
-            ),
-        );
-        let mut observation = Observation::new(
-            share,
-            shared.len(),
-            None,
-            Explanation {
-                label: "edits".into(),
-                value: Some(share),
-                unit: "1",
-                words: if relations.is_empty() {
-                    "no edit could be named".into()
-                } else {
-                    relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ")
-                },
-                parts,
-            },
-        );
-        observation.relations = relations;
-        Ok(Outcome::Observed(observation))
+        let n_shared = stored.shared.len();
+        let mut parts = vec![Explanation::leaf(
+            "unchanged",
+            elements(&unchanged) as f64,
+            "elements",
+            format!("in {} of {n_shared} shared tensors", unchanged.len()),
+        )];
+        parts.extend(stored.spectra.iter().map(|(pair, rank)| Explanation {
+            label: case.suspect.weights[pair.suspect].label(),
+            value: rank.map(|r| r as f64),
+            unit: "dimensions",
+            words: if rank.is_some() { "rank of the difference" } else { "no low rank: the difference is dense" }.into(),
+            parts: Vec::new(),
+        }));
+        let words = if relations.is_empty() {
+            "no edit could be named".into()
+        } else {
+            relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ")
+        };
+        let explanation = Explanation { label: "edits".into(), value: Some(share), unit: "1", words, parts };
+        Ok(Outcome::Observed(Observation { relations, ..Observation::new(share, n_shared, None, explanation) }))
     }
 }
 
@@ -293,7 +149,7 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
         .filter(|pair| pair.is_shared() && !is_superseded(case, pair))
         .filter_map(|pair| case.suspect.weights[pair.suspect].slot)
         .collect();
-    let is_hidden = |role: &RestoredRole| !role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
+    let is_hidden = |role: &RestoredRole| !role.role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
     relations.extend(restored.remainder_relations(matching, &is_hidden, case.seed)?);
     if let Some((fit, singles)) = &restored.mixture {
         let names: Vec<String> =
@@ -303,154 +159,20 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
     Ok(relations)
 }
 
-fn is_table(weight: &Weight) -> bool {
-    weight.slot.is_some_and(|slot| matches!(slot.role, Role::Embed | Role::Unembed))
+/// The word for blocks that stand elsewhere.
+fn layers_changed(case: &Case<'_>) -> Option<Relation> {
+    let blocks = &case.correspondence.blocks;
+    let path: Vec<String> = blocks.path.iter().map(|p| p.map_or("new".into(), |row| blocks.rows[row].clone())).collect();
+    let words = format!("the suspect's blocks come from the reference's blocks {}", path.join(", "));
+    case.correspondence.layers_changed.then_some(Relation { name: "layers-changed", words })
 }
 
-fn is_on_grid(side: &Side<'_>, weight: &Weight) -> bool {
-    let info = &side.model.tensors()[weight.view.tensor];
-    info.encoding.is_quantised() || info.affine.is_some()
-}
-
-fn stored_form(case: &Case<'_>, pair: &Pair) -> String {
-    let form = |source: &sources::Model, weight: &sources::Weight| {
-        let info = &source.tensors()[weight.view.tensor];
-        (info.encoding.is_quantised() || info.affine.is_some())
-            .then(|| if info.affine.is_some() { format!("{} with scales", info.encoding) } else { info.encoding.to_string() })
-    };
-    form(case.suspect.model, &pair.suspect_weight)
-        .or_else(|| form(case.reference.model, &pair.reference_weight).map(|f| format!("{f} (the reference)")))
-        .unwrap_or_else(|| "few values a row".into())
-}
-
-/// Largest relative difference that rounding to a form explains: three times the root mean square error on Gaussian values, by the width of its grid.
-fn rounding_noise(encoding: Encoding) -> f64 {
-    match encoding {
-        Encoding::F8E5M2 => 0.16,
-        Encoding::F8E4M3 => 0.08,
-        Encoding::Block(quant) => {
-            let bits = 8.0 * quant.block_bytes() as f64 / quant.block_values() as f64;
-            // A grid of b bits over ±3 standard deviations has a step of 6/2^b and an error of step/√12.
-            3.0 * 6.0 / 2f64.powf(bits) / 12f64.sqrt()
-        }
-        _ => 0.06,
-    }
-}
-
-fn change(case: &Case<'_>, pair: &Pair) -> Result<Change, MethodError> {
-    if pair.is_identical() {
-        return Ok(Change::None);
-    }
-    let moments = &pair.moments;
-    // Before all else: a grid of few levels has zeros of its own, and one of eight bits a row is coarser than one of eight bits a block.
-    let on_grid = |side: &Side<'_>, weight: &Weight| grid::look(side.model, weight, case.seed);
-    if let Some(name) =
-        on_grid(case.suspect, &pair.suspect_weight)?.filter(|_| moments.relative_difference().is_some_and(|d| d <= GRID_ROUNDING))
-        && on_grid(case.reference, &pair.reference_weight)?.is_none()
-    {
-        return Ok(Change::RoundedAgain(name));
-    }
-    let reference_info = &case.reference.model.tensors()[pair.reference_weight.view.tensor];
-    let suspect_info = &case.suspect.model.tensors()[pair.suspect_weight.view.tensor];
-    let noise = [reference_info, suspect_info]
-        .into_iter()
-        .filter(|info| info.encoding.is_quantised() || info.affine.is_some())
-        .map(|info| rounding_noise(info.encoding))
-        .max_by(f64::total_cmp);
-    if let Some(noise) = noise {
-        let difference = moments.relative_difference().unwrap_or(f64::INFINITY);
-        return Ok(if difference <= noise { Change::Grid } else { Change::Other });
-    }
-    let nonzero = moments.n - (moments.n_zero_b - moments.n_zeroed);
-    if moments.n_zeroed as f64 >= PRUNED * nonzero as f64 && pair.suspect_weight.cols > 1 {
-        return Ok(Change::Pruned { exactly: moments.n_equal + moments.n_zeroed == moments.n });
-    }
-    let look_rows = if pair.suspect_weight.cols == 1 { LOOK_COLS } else { LOOK_ROWS };
-    let rows = sampling::draw(case.seed, "look rows", pair.suspect_weight.rows, pair.suspect_weight.rows.min(look_rows));
-    let cols: Vec<usize> = (0..pair.suspect_weight.cols.min(LOOK_COLS)).collect();
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    view::gather(case.reference.model, &pair.reference_weight, &rows, &cols, &mut a)?;
-    view::gather(case.suspect.model, &pair.suspect_weight, &rows, &cols, &mut b)?;
-    // Values that are all equal where one looks were not rounded there; what differs elsewhere is another change.
-    let rounds = |to: fn(f32) -> f32| a != b && a.iter().zip(&b).all(|(&x, &y)| to(x) == y || to(y) == x);
-    if rounds(|v| bf16::from_f32(v).to_f32()) {
-        return Ok(Change::Rounded(Encoding::Bf16));
-    }
-    if rounds(|v| f16::from_f32(v).to_f32()) {
-        return Ok(Change::Rounded(Encoding::F16));
-    }
-    let few_values =
-        |values: &[f32]| values.chunks(cols.len()).all(|row| row.iter().map(|v| v.to_bits()).collect::<BTreeSet<_>>().len() <= GRID_VALUES);
-    if cols.len() >= 4 * GRID_VALUES && few_values(&b) && !few_values(&a) {
-        return Ok(if moments.relative_difference().is_some_and(|d| d <= 0.45) { Change::Grid } else { Change::Other });
-    }
-    Ok(Change::Other)
-}
-
-/// The ranks of the differences of a few large changed matrices, spread over the model.
-fn difference_ranks<'a>(case: &Case<'_>, changed: &[&'a Pair]) -> Result<Vec<(&'a Pair, Option<usize>)>, MethodError> {
-    let mut matrices: Vec<&Pair> =
-        changed.iter().copied().filter(|p| p.suspect_weight.rows.min(p.suspect_weight.cols) >= 32 && p.how != How::Tokens).collect();
-    matrices.sort_by_key(|p| p.suspect);
-    let step = matrices.len().div_ceil(SPECTRA).max(1);
-    matrices
-        .into_iter()
-        .step_by(step)
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|pair| {
-            let (m, n) = (pair.suspect_weight.rows, pair.suspect_weight.cols);
-            let rows_at_once = ((4 << 20) / n).max(1);
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            let mut differences = |push: &mut dyn FnMut(&[f32]) -> Result<(), InputError>| -> Result<bool, MethodError> {
-                for start in (0..m).step_by(rows_at_once) {
-                    let rows = start..(start + rows_at_once).min(m);
-                    view::read_rows(case.reference.model, &pair.reference_weight, rows.clone(), &mut a)?;
-                    view::read_rows(case.suspect.model, &pair.suspect_weight, rows, &mut b)?;
-                    b.iter_mut().zip(&a).for_each(|(b, a)| *b -= a);
-                    // Only values that are not finite are refused; such a difference has no rank.
-                    if push(&b).is_err() {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            };
-            let Ok(mut first) = SpectrumSketch::new(n, SKETCH_RANK.min(m.min(n) / 2), case.seed) else { return Ok((pair, None)) };
-            if !differences(&mut |rows| first.push_rows(rows))? {
-                return Ok((pair, None));
-            }
-            let mut second = first.second_pass();
-            if !differences(&mut |rows| second.push_rows(rows))? {
-                return Ok((pair, None));
-            }
-            let Ok(spectrum) = second.finish() else { return Ok((pair, None)) };
-            let rank = spectrum.low_rank().filter(|&rank| {
-                let strong: f64 = spectrum.singular_values[..rank].iter().map(|s| s * s).sum();
-                let rest = 1.0 - strong / spectrum.total_squares;
-                rest <= 0.0 || pair.moments.relative_difference().is_some_and(|difference| rest.sqrt() * difference <= ADAPTER_REST)
-            });
-            Ok((pair, rank))
-        })
-        .collect()
-}
-
-fn vocabulary_change(case: &Case<'_>, shared: &[&Pair]) -> Option<String> {
-    let pair = shared.iter().find(|p| {
-        let (reference, suspect) = (&case.reference.weights[p.reference], &case.suspect.weights[p.suspect]);
-        let is_body = suspect.slot.is_some() && !is_table(suspect);
-        !is_body && matches!(p.how, How::Tokens | How::Prefix) && (reference.rows != suspect.rows || p.how == How::Tokens)
-    })?;
-    let (reference, suspect) = (&case.reference.weights[pair.reference], &case.suspect.weights[pair.suspect]);
-    Some(format!(
-        "`{}` has {} rows against {} in the reference; {} of them correspond",
-        suspect.label(),
-        suspect.rows,
-        reference.rows,
-        pair.suspect_weight.rows
-    ))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+/// Whether what corresponds is a part of the suspect. New rows of a vocabulary are named as such and make no part of a whole, nor do vectors whose
+/// matrices were disguised.
+fn is_partial(case: &Case<'_>, by_weight: &[u64]) -> bool {
+    let counted = case.suspect.weights.iter().zip(by_weight).map(|(weight, &shared)| match weight.is_table() {
+        true if shared > 0 => weight.elements() as u64,
+        _ => shared,
+    });
+    (counted.sum::<u64>() as f64) < WHOLE * case.suspect.trained_elements() as f64
 }

@@ -1,9 +1,10 @@
 //! `weights.embedding-gram`: are the same tokens near each other in both models?
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::matching::TokenVectors;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use rayon::prelude::*;
+use stats::InputError;
 use stats::products::{normalise_rows, row_products};
 
 card! {
@@ -30,7 +31,7 @@ card! {
     pub(crate) static CARD = {
         id: "weights.embedding-gram",
         question: Question::Derivation,
-        null: "the two models were initialised independently; what independent models share is learned from controls",
+        null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
         statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         needs: Preparation::Matching,
@@ -63,7 +64,8 @@ impl Method for EmbeddingGram {
         let (ours, theirs) = (unit(&tokens.reference), unit(&tokens.suspect));
         let (a, b) = (tokens.reference.width, tokens.suspect.width);
         let tiles: Vec<usize> = (0..n).step_by(TILE).collect();
-        let sums: Vec<[f64; 5]> = tiles.par_iter().map(|&start| gram_sums(&ours, a, &theirs, b, start..(start + TILE).min(n))).collect();
+        let sums_of = |&start: &usize| gram_sums(&ours, a, &theirs, b, start..(start + TILE).min(n));
+        let sums: Vec<[f64; 5]> = tiles.par_iter().map(sums_of).collect::<Result<_, _>>()?;
         let mut total = [0.0; 5];
         sums.iter().for_each(|sums| total.iter_mut().zip(sums).for_each(|(t, s)| *t += s));
         let [x, y, xx, yy, xy] = total;
@@ -80,20 +82,17 @@ impl Method for EmbeddingGram {
 }
 
 /// Sums of x, y, x², y² and xy over the off-diagonal entries of some rows of the two Gram matrices.
-fn gram_sums(a: &[f32], a_width: usize, b: &[f32], b_width: usize, rows: std::ops::Range<usize>) -> [f64; 5] {
+fn gram_sums(a: &[f32], a_width: usize, b: &[f32], b_width: usize, rows: std::ops::Range<usize>) -> Result<[f64; 5], InputError> {
     let n = a.len() / a_width.max(1);
     let (mut x, mut y) = (vec![0.0f32; rows.len() * n], vec![0.0f32; rows.len() * n]);
     let mut sums = [0.0; 5];
-    let filled = row_products(&a[rows.start * a_width..rows.end * a_width], a, a_width, &mut x)
-        .and_then(|()| row_products(&b[rows.start * b_width..rows.end * b_width], b, b_width, &mut y));
-    if filled.is_err() {
-        return sums;
-    }
+    row_products(&a[rows.start * a_width..rows.end * a_width], a, a_width, &mut x)?;
+    row_products(&b[rows.start * b_width..rows.end * b_width], b, b_width, &mut y)?;
     for (at, (&x, &y)) in x.iter().zip(&y).enumerate() {
         if at % n != rows.start + at / n {
             let (x, y) = (f64::from(x), f64::from(y));
             sums.iter_mut().zip([x, y, x * x, y * y, x * y]).for_each(|(sum, v)| *sum += v);
         }
     }
-    sums
+    Ok(sums)
 }

@@ -2,7 +2,7 @@
 
 use super::unit_matching::observation;
 use crate::agreement_profile::profile;
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Method, MethodError, Outcome};
 
 card! {
@@ -32,7 +32,7 @@ card! {
     pub(crate) static CARD = {
         id: "weights.head-matching",
         question: Question::Derivation,
-        null: "the two models were initialised independently; what independent models share is learned from controls",
+        null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
         statistic: Quantity { symbol: "f", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
         needs: Preparation::Matching,

@@ -1,6 +1,6 @@
 //! `weights.image-angles`: do the two unembeddings span the same logits?
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use stats::spectra::mean_squared_cosine;
 
@@ -29,7 +29,7 @@ card! {
     pub(crate) static CARD = {
         id: "weights.image-angles",
         question: Question::Derivation,
-        null: "the two models were initialised independently; what independent models share is learned from controls",
+        null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
         statistic: Quantity { symbol: "mean cos²", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
         needs: Preparation::Matching,

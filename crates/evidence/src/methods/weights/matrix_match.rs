@@ -1,6 +1,6 @@
 //! `weights.matrix-match`: matrices paired by content, without family, names or orientation.
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, card};
 use crate::correspondence::Pair;
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use rayon::prelude::*;

@@ -1,6 +1,6 @@
 //! `weights.tensor-identity`: bit-identical tensors, whatever they are called and wherever they lie.
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 
 card! {

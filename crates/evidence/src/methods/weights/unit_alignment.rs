@@ -1,6 +1,6 @@
 //! `weights.unit-alignment`: do units, heads and residual coordinates line up by index?
 
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, card};
 use crate::matching::ByIndex;
 use crate::method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::{MAX_UNITS, SharedAxis, read_units, shared_spaces};

@@ -1,7 +1,7 @@
 //! `weights.unit-matching`: do two independent ways of recognising hidden units recognise the same ones?
 
 use crate::agreement_profile::{AgreementProfile, profile};
-use crate::card::{Access, Card, NullBasis, Preparation, Quantity, Question, Tail, card};
+use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 
 card! {
@@ -35,7 +35,7 @@ card! {
     pub(crate) static CARD = {
         id: "weights.unit-matching",
         question: Question::Derivation,
-        null: "the two models were initialised independently; what independent models share is learned from controls",
+        null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
         statistic: Quantity { symbol: "f", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
         needs: Preparation::Matching,
