@@ -22,6 +22,8 @@ impl Question {
 pub enum Access {
     Weights,
     Tokenizer,
+    Activations,
+    Logits,
 }
 
 impl Access {
@@ -30,6 +32,8 @@ impl Access {
         match self {
             Self::Weights => "weights",
             Self::Tokenizer => "tokenizer",
+            Self::Activations => "activations",
+            Self::Logits => "logits",
         }
     }
 }
@@ -74,6 +78,8 @@ pub enum Preparation {
     Correspondence,
     /// Units and heads matched over common tokens, which takes a forward look at every block.
     Matching,
+    /// What both models do on one set of prompts, which takes a forward pass of each.
+    Outputs,
 }
 
 /// What a stranger must know of a method before trusting it.

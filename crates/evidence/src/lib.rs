@@ -9,6 +9,7 @@ mod grid;
 mod matching;
 mod method;
 mod methods;
+mod outputs;
 mod pair_pass;
 mod pairing;
 mod prepared;
@@ -27,6 +28,7 @@ pub use matching::{Agreement, BlockMatch, Group, MATCHED, MIN_TOKENS, Matching, 
 pub use method::{
     BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Relation, Scale, Synthetic,
 };
+pub use outputs::Outputs;
 pub use pair_pass::moments;
 pub use prepared::{Advance, Prepared};
 pub use registry::METHODS;

@@ -3,8 +3,10 @@
 use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
+use crate::outputs::Outputs;
 use crate::restored::Restored;
 use crate::side::Side;
+use forward::NotRunnable;
 use sources::SourceError;
 use stats::{InputError, PValue};
 
@@ -20,6 +22,8 @@ pub struct Case<'a> {
     pub matching: Result<&'a Matching<'a>, &'a Unmatched>,
     /// The suspect in the reference's order and basis, where matching found enough for it.
     pub restored: Option<&'a Restored>,
+    /// What the models do on the prompts, or why that is not known. Asked only by methods whose card needs it.
+    pub outputs: Result<Outputs<'a>, &'a NotRunnable>,
     /// Draws units, rows and permutations.
     pub seed: u64,
 }

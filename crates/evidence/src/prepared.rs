@@ -1,11 +1,13 @@
 //! Everything that methods are given, made once: tensors paired, units matched, the disguise undone.
 
-use crate::card::{Card, Preparation};
+use crate::card::{Access, Card, Preparation};
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
 use crate::method::{Case, Method, MethodError, Outcome};
+use crate::outputs::Outputs;
 use crate::restored::Restored;
 use crate::side::Side;
+use forward::NotRunnable;
 use rayon::prelude::*;
 use sources::{Role, Slot};
 
@@ -20,6 +22,7 @@ pub struct Prepared<'a> {
     pub matching: Result<Matching<'a>, Unmatched>,
     /// The disguise undone, where there is one or the tensors leave something to explain.
     pub restored: Option<Restored>,
+    outputs: Result<Outputs<'a>, NotRunnable>,
 }
 
 /// What progress is told while a case is prepared.
@@ -58,7 +61,14 @@ impl<'a> Prepared<'a> {
             Ok(matching) if !is_identical => Restored::find(matching, parents, seed)?,
             _ => None,
         };
-        Ok(Self { reference, suspect, seed, correspondence, matching, restored })
+        let outputs = Err(NotRunnable::new("the models were not run on prompts"));
+        Ok(Self { reference, suspect, seed, correspondence, matching, restored, outputs })
+    }
+
+    /// With what the models do on prompts, or the reason why that is not known.
+    #[must_use]
+    pub fn with_outputs(self, outputs: Result<Outputs<'a>, NotRunnable>) -> Self {
+        Self { outputs, ..self }
     }
 
     /// What methods see.
@@ -69,6 +79,7 @@ impl<'a> Prepared<'a> {
             correspondence: &self.correspondence,
             matching: self.matching.as_ref(),
             restored: self.restored.as_ref(),
+            outputs: self.outputs.as_ref().copied(),
             seed: self.seed,
         }
     }
@@ -79,7 +90,10 @@ impl<'a> Prepared<'a> {
     pub fn observe(&self, methods: &[&dyn Method], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<(&'static Card, Outcome)>, MethodError> {
         let case = self.case();
         let observe = |method: &&dyn Method| {
-            let outcome = method.observe(&case)?;
+            let outcome = match case.lacking(method.card()) {
+                Some(why) => Outcome::not_applicable(why),
+                None => method.observe(&case)?,
+            };
             advance(1);
             Ok((method.card(), outcome))
         };
@@ -88,6 +102,18 @@ impl<'a> Prepared<'a> {
 }
 
 impl Case<'_> {
+    /// Why a method has nothing to work on here: weights where a side is an observation, outputs where a side could not be run.
+    fn lacking(&self, card: &Card) -> Option<String> {
+        let observed = [("reference", self.reference), ("suspect", self.suspect)].into_iter().find(|(_, side)| side.is_observation);
+        match (observed, &self.outputs) {
+            (Some((name, _)), _) if card.access.contains(&Access::Weights) => {
+                Some(format!("the {name} is an observation, which holds no weights"))
+            }
+            (_, Err(why)) if card.needs == Preparation::Outputs => Some(why.to_string()),
+            _ => None,
+        }
+    }
+
     /// Elements of each weight of the suspect that correspond to the reference, as it stands or once the disguise is undone.
     pub fn shared_elements(&self) -> Vec<u64> {
         let mut shared: Vec<u64> =

@@ -12,6 +12,8 @@ pub struct Side<'a> {
     pub weights: Vec<Weight>,
     /// Weights that no training touched; unrelated models share them.
     pub constants: Vec<ConstantWeight>,
+    /// Whether only what the model does was given, and none of its weights.
+    pub is_observation: bool,
 }
 
 /// A weight set aside.
@@ -66,7 +68,12 @@ impl<'a> Side<'a> {
                 weights.push(weight);
             }
         }
-        Ok(Self { model, weights, constants })
+        Ok(Self { model, weights, constants, is_observation: false })
+    }
+
+    /// A side of which only an observation was given; its model has no tensors.
+    pub fn observed(model: &'a Model) -> Self {
+        Self { model, weights: Vec::new(), constants: Vec::new(), is_observation: true }
     }
 
     /// Elements of all trained weights.

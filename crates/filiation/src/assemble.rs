@@ -309,6 +309,8 @@ fn card(card: &Card) -> data::Card {
             .map(|access| match access {
                 Access::Weights => data::Access::Weights,
                 Access::Tokenizer => data::Access::Tokenizer,
+                Access::Activations => data::Access::Activations,
+                Access::Logits => data::Access::Logits,
             })
             .collect(),
         assumptions: card.section("Assumptions"),

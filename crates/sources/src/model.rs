@@ -234,6 +234,28 @@ impl Model {
         })
     }
 
+    /// Stands for a model of which a file was given that holds none of its weights.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn without_weights(path: &Path) -> Result<Self, SourceError> {
+        Ok(Self {
+            path: path.to_owned(),
+            format: Format::Safetensors,
+            config: None,
+            metadata: BTreeMap::new(),
+            vocabulary: None,
+            claims: Claims::default(),
+            warnings: Vec::new(),
+            is_truncated: false,
+            is_adapter: false,
+            binding: None,
+            files: vec![DataFile::open(path)?],
+            beside: Vec::new(),
+            tensors: Vec::new(),
+        })
+    }
+
     /// The files that hold weights, in order.
     pub fn files(&self) -> &[DataFile] {
         &self.files

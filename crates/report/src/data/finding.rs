@@ -218,6 +218,7 @@ pub enum Access {
     Manifest,
     Tokenizer,
     Weights,
+    Activations,
     Logits,
     Text,
     Log,
