@@ -45,6 +45,15 @@ pub struct RestoredRole {
 }
 
 impl RestoredRole {
+    /// From `n` units or heads of a block: what they are in the reference, and in the suspect in the reference's terms.
+    fn of_block(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> Self {
+        let mut remainder = Remainder::default();
+        remainder.add(reference, suspect);
+        let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+        let matched = block.matched_share();
+        Self { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
+    }
+
     /// Whether a weight of the suspect is this role.
     pub(crate) fn is_of(&self, slot: Slot) -> bool {
         let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
