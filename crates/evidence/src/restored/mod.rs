@@ -73,7 +73,7 @@ pub struct Restored {
     pub(crate) disguise: Disguise,
     /// The suspect as a mixture of the reference and the parents, in this order, with what each of them alone leaves.
     pub(crate) mixture: Option<(MixtureFit, Vec<f64>)>,
-    /// Names of the parents.
+    /// Names of the parents in the mixture, in its order.
     pub(crate) parents: Vec<String>,
     /// Units of one block before and after.
     pub picture: Option<UndonePicture>,
@@ -111,9 +111,10 @@ impl Restored {
             return Ok(None);
         }
         let mut disguise = Disguise::default();
-        let names = parents.iter().map(|parent| parent.model.path.display().to_string()).collect();
         let parents: Vec<Canonical<'_>> =
             parents.iter().filter_map(|parent| Canonical::new(parent.model).transpose()).collect::<Result<_, _>>()?;
+        // Of those that a family describes: each name stands beside a coefficient.
+        let names = parents.iter().map(|parent| parent.model().path.display().to_string()).collect();
         let mut ingredients = Ingredients::new(&parents);
         let mut roles = units::tables(matching, &bases)?;
         for block in &units {
