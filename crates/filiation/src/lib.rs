@@ -6,6 +6,7 @@ pub mod cli;
 mod commands;
 mod controls;
 mod error;
+mod models;
 mod printer;
 mod progress;
 mod whole;

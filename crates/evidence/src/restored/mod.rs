@@ -45,6 +45,15 @@ pub struct RestoredRole {
 }
 
 impl RestoredRole {
+    /// From `n` units or heads of a block: what they are in the reference, and in the suspect in the reference's terms.
+    fn of_block(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> Self {
+        let mut remainder = Remainder::default();
+        remainder.add(reference, suspect);
+        let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+        let matched = block.matched_share();
+        Self { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
+    }
+
     /// Whether a weight of the suspect is this role.
     pub(crate) fn is_of(&self, slot: Slot) -> bool {
         let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
@@ -64,7 +73,7 @@ pub struct Restored {
     pub(crate) disguise: Disguise,
     /// The suspect as a mixture of the reference and the parents, in this order, with what each of them alone leaves.
     pub(crate) mixture: Option<(MixtureFit, Vec<f64>)>,
-    /// Names of the parents.
+    /// Names of the parents in the mixture, in its order.
     pub(crate) parents: Vec<String>,
     /// Units of one block before and after.
     pub picture: Option<UndonePicture>,
@@ -102,9 +111,10 @@ impl Restored {
             return Ok(None);
         }
         let mut disguise = Disguise::default();
-        let names = parents.iter().map(|parent| parent.model.path.display().to_string()).collect();
         let parents: Vec<Canonical<'_>> =
             parents.iter().filter_map(|parent| Canonical::new(parent.model).transpose()).collect::<Result<_, _>>()?;
+        // Of those that a family describes: each name stands beside a coefficient.
+        let names = parents.iter().map(|parent| parent.model().path.display().to_string()).collect();
         let mut ingredients = Ingredients::new(&parents);
         let mut roles = units::tables(matching, &bases)?;
         for block in &units {

@@ -111,7 +111,9 @@ impl Stored {
             stored.is_narrow |= is_narrow(info.encoding);
             stored.looked += 1;
             let grid = if info.is_on_grid() {
-                Some(if info.encoding.to_string().contains('4') { "a stored grid of 4 bits" } else { "a stored grid" })
+                // With their scales, grids of four bits take from four to five.
+                let is_of_four = (4.0..=5.0).contains(&info.encoding.bits_per_value());
+                Some(if is_of_four { "a stored grid of 4 bits" } else { "a stored grid" })
             } else {
                 grid::look(model, weight, seed)?
             };

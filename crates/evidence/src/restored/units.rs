@@ -59,7 +59,7 @@ pub(super) fn restore(
 ) -> Result<Vec<RestoredRole>, MethodError> {
     let (ours, theirs) = drawn(block, seed);
     disguise.units += block.n_matched();
-    disguise.units_moved += out_of_order(block);
+    disguise.units_moved += block.n_out_of_order();
     disguise.units_added += block.n_suspect.saturating_sub(block.n_reference);
     let Some(basis) = bases.get(&block.suspect.stack) else { return Ok(Vec::new()) };
     let gated = is_gated(matching, block);
@@ -84,34 +84,11 @@ pub(super) fn restore(
             let portion = Portion { block, role, units: &ours, reference: &reference, suspect: &suspect, turn: &basis.turn };
             ingredients.push([&matching.reference, &matching.suspect], &portion)?;
         }
-        restored.push(role_of(block, role, ours.len(), &reference, &suspect));
+        restored.push(RestoredRole::of_block(block, role, ours.len(), &reference, &suspect));
     }
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();
     disguise.units_looked_at += scaled.len();
     Ok(restored)
-}
-
-/// Matched units that stand elsewhere: at another index, or where units were taken out or put in, which shifts the others and changes no order,
-/// outside of a longest run of rising indices.
-pub(super) fn out_of_order(block: &BlockMatch) -> usize {
-    if block.n_suspect == block.n_reference {
-        return block.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
-    }
-    // The least last index of a rising run of each length (Fredman, Discrete Mathematics 11, 1975).
-    let mut last: Vec<usize> = Vec::new();
-    for &unit in block.counterparts.iter().flatten() {
-        let place = last.partition_point(|&end| end < unit);
-        if place == last.len() { last.push(unit) } else { last[place] = unit }
-    }
-    block.n_matched() - last.len()
-}
-
-pub(super) fn role_of(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {
-    let mut remainder = Remainder::default();
-    remainder.add(reference, suspect);
-    let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
-    let matched = block.matched_share();
-    RestoredRole { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
 }
 
 /// The least-squares factor that leads from one vector to the other; 1 where there is none.

@@ -5,13 +5,13 @@ use crate::cli::{Compare, Format};
 use crate::commands::explain::find_method;
 use crate::controls::Registry;
 use crate::controls::beside::Choice;
+use crate::models::{custody, open_weights};
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::{Error, whole};
 use evidence::{Advance, METHODS, Method, Prepared, Side};
-use sources::{FormatError, Model, SourceError, digest, hub};
+use sources::Model;
 use std::collections::BTreeMap;
-use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
@@ -27,10 +27,10 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
         tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
     }
-    let reference = open(&args.reference, progress)?;
-    let suspect = open(&args.suspect, progress)?;
-    let controls: Vec<Model> = args.control.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
-    let parents: Vec<Model> = args.parent.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
+    let reference = open_weights(&args.reference, progress)?;
+    let suspect = open_weights(&args.suspect, progress)?;
+    let controls: Vec<Model> = args.control.iter().map(|path| open_weights(path, progress)).collect::<Result<_, _>>()?;
+    let parents: Vec<Model> = args.parent.iter().map(|path| open_weights(path, progress)).collect::<Result<_, _>>()?;
 
     let reference_custody = custody(&reference, "digests of the reference", progress)?;
     let suspect_custody = custody(&suspect, "digests of the suspect", progress)?;
@@ -88,23 +88,6 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     Ok(conclusion)
 }
 
-/// Opens what an argument names, with its warnings on stderr.
-pub(crate) fn open(path: &Path, progress: &Progress) -> Result<Model, Error> {
-    let model = Model::open(&hub::resolve(path, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
-    if model.is_adapter {
-        return Err(not_weights(&model).into());
-    }
-    for warning in &model.warnings {
-        progress.note(&format!("warning: `{}`: {warning}", path.display()));
-    }
-    Ok(model)
-}
-
-pub(crate) fn custody(model: &Model, what: &str, progress: &Progress) -> Result<digest::Custody, Error> {
-    let phase = progress.bytes(what, digest::custody_bytes(model));
-    Ok(digest::custody(model, &|n| phase.advance(n))?)
-}
-
 fn side(model: &Model) -> Result<Side<'_>, Error> {
     Ok(Side::new(model)?)
 }
@@ -139,12 +122,4 @@ fn by_method(controls: &[ControlOutcomes<'_>]) -> BTreeMap<&'static str, Vec<Con
         }
     }
     by_method
-}
-
-/// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.
-fn not_weights(model: &Model) -> SourceError {
-    let base = model.claims.base_models.first().map_or(String::new(), |claim| format!(" (its card names `{}`)", claim.value));
-    FormatError::new("model", "an adapter: low-rank changes to another model's weights", "the weights themselves")
-        .hint(format!("merge it into its base model{base} with the library that made it, then compare the result"))
-        .at(&model.path)
 }

@@ -2,7 +2,7 @@
 
 use super::{Registry, shape_class};
 use crate::Error;
-use crate::commands::compare::{custody, open};
+use crate::models::{custody, open_weights};
 use crate::progress::Progress;
 use sources::Model;
 use sources::digest::Custody;
@@ -53,7 +53,7 @@ impl<'a> Choice<'a> {
             if self.taken.contains_key(&registered.tensor_root) {
                 continue;
             }
-            let opened = open(&registered.path, self.progress).and_then(|model| {
+            let opened = open_weights(&registered.path, self.progress).and_then(|model| {
                 let custody = custody(&model, "digests of a control", self.progress)?;
                 Ok((model, custody))
             });
