@@ -3,15 +3,25 @@
 //! A checkpoint's blocks are read one at a time, widened to f32, so that a model larger than memory runs; every block is applied to all
 //! sequences before the next is read. Work is split into tiles of whole sequences that no number of threads changes.
 
+mod activation;
+mod attention;
+mod computation;
 mod hex;
+mod mlp;
+mod network;
+mod norm;
 mod not_runnable;
 pub mod observation;
+mod product;
 mod prompts;
+mod rotary;
 mod small_file;
 mod taps;
 mod tokenizer;
+mod weights;
 pub mod words;
 
+pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
 pub use observation::{Image, Observation, Recorder, Subject};
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};

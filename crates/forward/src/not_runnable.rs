@@ -1,17 +1,10 @@
-//! Why a model could not be run, or not observed: a finding that is absent needs a reason, not an error.
+//! Why a model cannot be run here, as opposed to a failure while it runs.
 
 use std::fmt;
 
-/// One sentence that says what is missing or not supported, on what, without a final period.
+/// A reason in words, for the report: `no family describes its tensors`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRunnable(pub String);
-
-impl NotRunnable {
-    /// From a sentence.
-    pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
 
 impl fmt::Display for NotRunnable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,3 +13,9 @@ impl fmt::Display for NotRunnable {
 }
 
 impl std::error::Error for NotRunnable {}
+
+impl NotRunnable {
+    pub(crate) fn because<T>(why: impl Into<String>) -> Result<T, Self> {
+        Err(Self(why.into()))
+    }
+}

@@ -35,8 +35,8 @@ pub struct UnitsAt {
     pub expert: Option<usize>,
 }
 
-/// A listener. Calls come from several threads and in no fixed order; every place is told once, and what is told is the same at any number
-/// of threads. All of a block's calls come before any of the next block's.
+/// A listener. Calls come from several threads and in no fixed order; what is told is the same at any number of threads. Every place is told
+/// once, but for an expert's units, which may come in parts. All of a block's calls come before any of the next block's.
 ///
 /// Matrices are row-major with one row a token.
 pub trait Taps: Sync {

@@ -1,5 +1,6 @@
 //! The schema of a family file, and its strict loading: unknown keys, unused dims and unreachable weights are errors.
 
+use super::compute::{Compute, Layers};
 use super::expression::Expression;
 use super::pattern::{PartWords, Pattern};
 use crate::form::{Activation, Folding, Form, Gain, NormKind, Place, Positions};
@@ -29,6 +30,10 @@ pub struct Family {
     pub(super) weights: Vec<Described>,
     pub(super) name_sets: Vec<NameSet>,
     pub(super) form: Form,
+    /// Where the number of blocks is said.
+    pub layers: Layers,
+    /// What a forward pass needs; `None` where this program runs no model of the family.
+    pub compute: Option<Compute>,
 }
 
 /// A setting of `config.json` that gives a space an order of its own: sinusoidal positions, ALiBi.
@@ -169,6 +174,8 @@ struct FamilyFile {
     dims: BTreeMap<String, DimFile>,
     weights: BTreeMap<String, WeightFile>,
     form: FormFile,
+    layers: Layers,
+    compute: Option<Compute>,
     containers: BTreeMap<String, ContainerFile>,
 }
 
@@ -361,6 +368,8 @@ impl Family {
 
         let family = Self {
             form,
+            layers: file.layers,
+            compute: file.compute,
             name: file.family.clone(),
             architectures: file.architectures,
             model_types: file.model_types,

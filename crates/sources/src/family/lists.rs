@@ -428,6 +428,20 @@ gain = "g"
 positions = "rotary"
 activation = "silu"
 reads = {{}}
+[layers]
+single = {{ config = ["n_layers"] }}
+[compute]
+causal = true
+epsilon = {{ default = 1e-5 }}
+activation = {{ default = "silu" }}
+tied = {{ default = true }}
+[compute.rotary]
+base = {{ default = 1e4 }}
+[compute.window]
+size = {{ default = 4 }}
+[compute.experts]
+chosen = {{ default = 2 }}
+normalised = {{ default = true }}
 [containers.hf]
 prefixes = [""]
 parts = {{ weight = ["weight"], bias = [] {parts} }}
@@ -450,6 +464,12 @@ fn an_unknown_key_is_an_error_at_every_level() {
         small("", "", "", "", "", ", note = 1", ""),
         small("", "", "", "", "", "", ", note = 1"),
         small("", "", "", "", "", "", "").replace("reads = {}", "reads = {}\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("[layers]", "[layers]\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("causal = true", "causal = true\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("[compute.rotary]", "[compute.rotary]\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("[compute.window]", "[compute.window]\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("[compute.experts]", "[compute.experts]\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("size = {", "size = { note = 1,"),
     ];
     for text in wrong {
         let error = Family::parse(&text).unwrap_err().to_string();

@@ -4,6 +4,7 @@
 //! Adding a family is adding its file and its line in [`FILES`].
 
 mod bind;
+pub mod compute;
 mod dims;
 mod expression;
 mod file;
