@@ -2,6 +2,8 @@
 
 use crate::Error;
 use crate::progress::Progress;
+use evidence::Side;
+use forward::Observation;
 use sources::digest::{self, Custody};
 use sources::{FormatError, Model, SourceError, hub};
 use std::path::{Path, PathBuf};
@@ -18,16 +20,72 @@ pub(crate) fn open(path: &Path, progress: &Progress) -> Result<Model, Error> {
     Ok(model)
 }
 
-/// The same for a model that is compared.
-///
-/// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.
-pub(crate) fn open_weights(path: &Path, progress: &Progress) -> Result<Model, Error> {
-    let model = Model::open(&resolve(path)?)?;
-    if model.is_adapter {
-        return Err(not_weights(&model).into());
+/// What an argument of a comparison named: weights, or an observation of what they do.
+pub(crate) struct Opened {
+    /// As given.
+    given: PathBuf,
+    /// Without weights, where an observation was given.
+    model: Model,
+    observation: Option<Observation>,
+}
+
+/// The same with its digests.
+pub(crate) struct Compared {
+    pub(crate) given: PathBuf,
+    pub(crate) model: Model,
+    pub(crate) observation: Option<Observation>,
+    pub(crate) custody: Custody,
+}
+
+impl Opened {
+    /// Opens a side, a control or a parent of a comparison.
+    ///
+    /// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.
+    pub(crate) fn of(given: &Path, progress: &Progress) -> Result<Self, Error> {
+        let path = resolve(given)?;
+        let model = Model::open(&path)?;
+        if model.is_adapter {
+            return Err(not_weights(&model).into());
+        }
+        if Observation::is_in(&model) {
+            let observation = Observation::read(&path)?;
+            return Ok(Self { given: given.to_owned(), model: Model::without_weights(&path)?, observation: Some(observation) });
+        }
+        note_warnings(&model, given, progress);
+        Ok(Self { given: given.to_owned(), model, observation: None })
     }
-    note_warnings(&model, path, progress);
-    Ok(model)
+
+    /// With all digests. An observation has the tensor root of the model that it is of.
+    pub(crate) fn digested(self, what: &str, progress: &Progress) -> Result<Compared, Error> {
+        let Self { given, model, observation } = self;
+        let mut custody = custody(&model, what, progress)?;
+        if let Some(observation) = &observation {
+            // One without a root is of an unknown model, and equal to nothing but its own bytes.
+            custody.tensor_root = observation.subject.tensor_root.clone().unwrap_or_else(|| custody.sha256.clone());
+        }
+        Ok(Compared { given, model, observation, custody })
+    }
+}
+
+impl Compared {
+    /// As methods see it.
+    pub(crate) fn side(&self) -> Result<Side<'_>, Error> {
+        Ok(if self.observation.is_some() { Side::observed(&self.model) } else { Side::new(&self.model)? })
+    }
+}
+
+/// Opens weights: an observation holds none.
+pub(crate) fn open_weights(path: &Path, progress: &Progress) -> Result<Model, Error> {
+    let opened = Opened::of(path, progress)?;
+    match opened.observation {
+        None => Ok(opened.model),
+        Some(_) => Err(SourceError::from(
+            FormatError::new("model", "an observation, which holds no weights", "the weights themselves")
+                .hint("`filiation compare` takes observations")
+                .at(&opened.model.path),
+        )
+        .into()),
+    }
 }
 
 /// The digests of all files and tensors.

@@ -124,17 +124,17 @@ impl<'a> Network<'a> {
         self.shape
     }
 
-    /// Runs sequences of token ids and tells `taps` what it wants to hear.
+    /// Runs sequences of token ids and tells `taps` what it wants to hear, and `advance` each block that is done.
     ///
     /// In memory are the streams of all sequences, one block of weights in f32, and what a tile of 512 tokens needs for each thread; at the
     /// end the unembedding in f32.
     ///
     /// # Errors
     /// If a tensor cannot be read, a token is not in the table, or a sequence is longer than the model's positions.
-    pub fn run(&self, sequences: &[&[u32]], taps: &dyn Taps) -> Result<(), SourceError> {
+    pub fn run(&self, sequences: &[impl AsRef<[u32]>], taps: &dyn Taps, advance: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         self.check(sequences)?;
         let wanted = taps.wanted();
-        let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
+        let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.as_ref().len()).collect();
         let mut stream = self.embed(sequences)?;
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let tables: Vec<RotaryTables> = self.computation.rotaries.iter().map(|rotary| rotary.tables(longest)).collect();
@@ -152,6 +152,7 @@ impl<'a> Network<'a> {
                 tells_units: wanted.units,
             };
             self.block(&place, &lengths, &mut stream)?;
+            advance(1);
         }
         if wanted.stream {
             self.each_sequence(&lengths, &stream, |sequence, values| taps.stream(sequence, self.computation.blocks.len(), values));
@@ -171,10 +172,10 @@ impl<'a> Network<'a> {
         Ok(())
     }
 
-    fn check(&self, sequences: &[&[u32]]) -> Result<(), SourceError> {
+    fn check(&self, sequences: &[impl AsRef<[u32]>]) -> Result<(), SourceError> {
         let refuse =
             |what: &str, found: String, expected: String| Err(SourceError::Request(Box::new(FormatError::new(what, found, expected))));
-        for (index, sequence) in sequences.iter().enumerate() {
+        for (index, sequence) in sequences.iter().map(AsRef::as_ref).enumerate() {
             let limit = self.computation.max_positions.unwrap_or(usize::MAX);
             if sequence.len() > limit {
                 return refuse(&format!("sequence {index}"), format!("{} tokens", sequence.len()), format!("at most {limit}"));
@@ -187,22 +188,22 @@ impl<'a> Network<'a> {
     }
 
     /// The stream before the first block.
-    fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<f32>, SourceError> {
+    fn embed(&self, sequences: &[impl AsRef<[u32]>]) -> Result<Vec<f32>, SourceError> {
         let computation = &self.computation;
         let hidden = computation.hidden;
-        let ids: Vec<usize> = sequences.iter().copied().flatten().map(|&id| id as usize).collect();
+        let ids: Vec<usize> = sequences.iter().flat_map(AsRef::as_ref).map(|&id| id as usize).collect();
         let mut stream = self.weights.rows(Role::Embed, &ids)?.unwrap_or_default();
         if computation.embed_scale != 1.0 {
             stream.iter_mut().for_each(|v| *v *= computation.embed_scale);
         }
-        let longest = sequences.iter().map(|sequence| sequence.len()).max().unwrap_or(0);
+        let longest = sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0);
         let positions: Vec<usize> = (0..longest).map(|position| position + computation.first_position).collect();
         let positions = self.weights.rows(Role::PositionEmbed, &positions)?;
         // All tokens are of the first type.
         let of_type = self.weights.rows(Role::TypeEmbed, &[0])?;
         let mut rest = stream.as_mut_slice();
         for sequence in sequences {
-            let (own, after) = std::mem::take(&mut rest).split_at_mut(sequence.len() * hidden);
+            let (own, after) = std::mem::take(&mut rest).split_at_mut(sequence.as_ref().len() * hidden);
             if let Some(positions) = &positions {
                 own.iter_mut().zip(positions).for_each(|(v, p)| *v += p);
             }

@@ -99,9 +99,8 @@ fn check(case: &str) -> std::collections::BTreeMap<&'static str, (usize, f64)> {
     let network = Network::open(&model).unwrap_or_else(|why| panic!("{case}: {why}"));
     let tokens = Golden::of(&file, "tokens").unwrap();
     let sequences: Vec<Vec<u32>> = (0..tokens.shape[0]).map(|i| tokens.at(&[i]).iter().map(|&id| id as u32).collect()).collect();
-    let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
     let compare = Compare { file: &file, layers: network.shape().layers, encodes: !network.shape().causal, worst: Mutex::default() };
-    network.run(&sequences, &compare).unwrap();
+    network.run(&sequences, &compare, &|_| ()).unwrap();
     compare.worst.into_inner().unwrap()
 }
 
