@@ -62,7 +62,7 @@ pub(super) fn restore(
             }
             suspect.extend(b);
         }
-        restored.push(RestoredRole::of_block(block, role, chosen.len(), &reference, &suspect));
+        restored.push(RestoredRole::of_block(block, (role, chosen.len()), basis.width, seed, [&reference, &suspect])?);
     }
     disguise.heads_turned += turned.iter().filter(|t| **t).count();
     disguise.heads_looked_at += turned.len();

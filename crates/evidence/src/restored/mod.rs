@@ -40,18 +40,35 @@ pub struct RestoredRole {
     pub n: usize,
     /// Of the values after undoing.
     pub remainder: Remainder,
-    /// Some of the differences after undoing, `[rows, width]`, to look for a low rank.
-    pub(crate) differences: Vec<f32>,
+    /// The rank of what remains of matrices, where it is low.
+    pub(crate) rank: DifferenceRank,
+}
+
+/// The rank of a difference. The difference itself is not kept: those of all roles would be as large as the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DifferenceRank {
+    /// Nobody looked: a table of tokens.
+    NotExamined,
+    /// As an adapter of this rank leaves it.
+    Low(usize),
+    /// Of no low rank.
+    Full,
 }
 
 impl RestoredRole {
-    /// From `n` units or heads of a block: what they are in the reference, and in the suspect in the reference's terms.
-    fn of_block(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> Self {
+    /// From `n` units or heads of a block: what they are in the reference, and in the suspect in the reference's terms, `[rows, width]`.
+    fn of_block(
+        block: &BlockMatch,
+        (role, n): (Role, usize),
+        width: usize,
+        seed: u64,
+        [reference, suspect]: [&[f32]; 2],
+    ) -> Result<Self, MethodError> {
         let mut remainder = Remainder::default();
         remainder.add(reference, suspect);
-        let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
-        let matched = block.matched_share();
-        Self { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
+        let differences: Vec<f32> = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+        let rank = remainder::difference_rank(&differences, width, &remainder, seed)?;
+        Ok(Self { block: Some(block.suspect), stack: block.suspect.stack, role, matched: block.matched_share(), n, remainder, rank })
     }
 
     /// Whether a weight of the suspect is this role.
@@ -61,6 +78,9 @@ impl RestoredRole {
     }
 }
 
+/// Matched units that the turn is fitted on and checked on, in all blocks together, where the stream is not wider than half of it: rows as wide
+/// as the stream of both sides are in memory for each.
+const MAX_ANCHORS: usize = 8192;
 /// Mean cosine of held-out tokens from which tables are another's where no block is.
 const TABLES_KEPT: f64 = 0.8;
 
@@ -97,8 +117,10 @@ impl Restored {
             for (i, (a, b)) in tokens.reference.embed.chunks_exact(width).zip(tokens.suspect.embed.chunks_exact(width)).enumerate() {
                 if i % 2 == 0 { &mut fit } else { &mut check }.push(a, b, width);
             }
-            for (i, block) in units.iter().filter(|block| block.suspect.stack == stack).enumerate() {
-                let (a, b) = units::anchors(matching, block, seed)?;
+            let blocks: Vec<_> = units.iter().filter(|block| block.suspect.stack == stack).collect();
+            let most = MAX_ANCHORS.max(2 * width) / blocks.len().max(1);
+            for (i, block) in blocks.into_iter().enumerate() {
+                let (a, b) = units::anchors(matching, block, most, seed)?;
                 if i % 2 == 0 { &mut fit } else { &mut check }.push(&a, &b, width);
             }
             // Without blocks that match, the turn rests on the tables alone; those of strangers can be turned towards each other a little.

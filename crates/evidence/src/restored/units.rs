@@ -1,7 +1,7 @@
 //! Hidden units and tables of tokens in the reference's terms.
 
 use super::ingredients::{Ingredients, Portion};
-use super::{Basis, Disguise, Remainder, RestoredRole, Turn};
+use super::{Basis, DifferenceRank, Disguise, Remainder, RestoredRole, Turn};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
@@ -24,8 +24,8 @@ pub(super) fn drawn(block: &BlockMatch, seed: u64) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// The first reading view that both sides have, of matched units: rows for fitting the basis.
-pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
-    let (ours, theirs) = drawn(block, seed);
+pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, most: usize, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
+    let (ours, theirs): (Vec<usize>, Vec<usize>) = block.drawn_pairs("restored", DRAWN.min(most), seed).into_iter().unzip();
     let role = if is_gated(matching, block) { Role::MlpGate } else { Role::MlpUp };
     vectors(matching, block, role, &ours, &theirs)
 }
@@ -84,7 +84,7 @@ pub(super) fn restore(
             let portion = Portion { block, role, units: &ours, reference: &reference, suspect: &suspect, turn: &basis.turn };
             ingredients.push([&matching.reference, &matching.suspect], &portion)?;
         }
-        restored.push(RestoredRole::of_block(block, role, ours.len(), &reference, &suspect));
+        restored.push(RestoredRole::of_block(block, (role, ours.len()), basis.width, seed, [&reference, &suspect])?);
     }
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();
     disguise.units_looked_at += scaled.len();
@@ -124,7 +124,7 @@ pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) ->
                 matched: common * kept as f64 / n.max(1) as f64,
                 n,
                 remainder,
-                differences: Vec::new(),
+                rank: DifferenceRank::NotExamined,
             });
         }
     }
