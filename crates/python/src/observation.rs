@@ -221,6 +221,12 @@ impl Observation {
         self.0.logits.as_ref().map(|logits| matrix(py, logits.image.basis.clone(), logits.image.rank())).transpose()
     }
 
+    /// Upper triangular shape of the unembedding in that basis, `[rank, hidden]`: basis times ellipse gives its rows, centred over tokens.
+    #[getter]
+    fn logit_ellipse<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f32>>>> {
+        self.0.logits.as_ref().map(|logits| matrix(py, logits.image.ellipse.clone(), logits.image.hidden)).transpose()
+    }
+
     fn __repr__(&self) -> String {
         let subject = &self.0.subject;
         let bound = subject.tensor_root.as_ref().map_or_else(|| "bound to no checkpoint".into(), |root| format!("of {}…", &root[..12]));

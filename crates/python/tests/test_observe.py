@@ -1,6 +1,6 @@
 """What the package observes of a model of `transformers`, beside what the engine observes of the same checkpoint.
 
-Largest differences measured with torch 2.15.0 and transformers 5.23.0 stand at each tolerance.
+Differences were measured with torch 2.15.0 and transformers 5.23.0.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import filiation
 torch = pytest.importorskip("torch", reason="observing needs torch, which this environment does not have")
 transformers = pytest.importorskip("transformers", reason="observing needs transformers, which this environment does not have")
 
-# Entries are kept in 16 bits: of values up to 1, neighbours are 2^-11 apart.
-ATTENTION = 2e-3
-# Rows have a root mean square of 1, their largest entries are about 6: neighbours in 16 bits are 2^-8 apart.
-STREAM = 8e-3
-# In 32 bits, relative to the largest logit.
-LOGITS = 1e-4
-# Of length 1, 512 entries in 16 bits; an activation that hardly varies loses digits when its mean is taken away.
-SKETCHES = 2e-3
+# The largest differences that were found are in brackets.
+# Probabilities are kept in 16 bits: of values up to 1, neighbours are up to 2^-11 = 4.9e-4 apart (4.9e-4).
+ATTENTION = 1e-3
+# Rows have a root mean square of 1 and entries up to 4 here: neighbours are up to 2^-9 = 2.0e-3 apart (2.0e-3).
+STREAM = 4e-3
+# Rows of length 1 of 512 entries, most below 1/8: 2^-14 = 6.1e-5 apart (1.2e-4).
+SKETCHES = 5e-4
+# In 32 bits, relative to the largest logit (1.3e-6).
+LOGITS = 1e-5
+# Basis and shape of the unembedding, relative to the largest entry (STATED).
+IMAGE = 1e-5
 
 TINY = ["llama", "llama-biased", "gemma2", "gemma3", "gpt2", "gpt_neox", "phi3", "qwen3", "olmo2", "bert", "roberta", "distilbert"]
 MIXTURES = ["mixtral", "qwen3_moe"]
@@ -62,9 +65,10 @@ def checkpoint(testdata: Path, tmp_path: Path, tokenizer_json: str, request: pyt
     return folder
 
 
-def load(folder: Path, **options: object) -> tuple[object, object]:
+def load(folder: Path) -> tuple[object, object]:
     config = json.loads((folder / "config.json").read_text())
-    model = getattr(transformers, config["architectures"][0]).from_pretrained(folder, **options)
+    # In 32 bits from the start: in 16, `transformers` rounds Gemma's scale of embeddings while it loads, and widening does not bring it back.
+    model = getattr(transformers, config["architectures"][0]).from_pretrained(folder, dtype=torch.float32)
     return model, transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
 
 
@@ -96,9 +100,10 @@ def differences(ours: filiation.Observation, theirs: filiation.Observation) -> d
     }
     if ours.logits is not None:
         found["logits"] = largest(ours.logits, theirs.logits) / float(np.abs(theirs.logits).max())
-        # The same space: projections are compared, because a basis may turn where singular values are close.
-        a, b = (o.logit_image.astype(np.float64) for o in (ours, theirs))
-        found["image"] = float(np.abs(a @ a.T - b @ b.T).max())
+        found["image"] = max(
+            largest(a, b) / float(np.abs(b).max())
+            for a, b in ((ours.logit_image, theirs.logit_image), (ours.logit_ellipse, theirs.logit_ellipse))
+        )
     print({name: f"{value:.1e}" for name, value in found.items()})
     return found
 
@@ -108,7 +113,7 @@ def check(found: dict[str, float]) -> None:
     assert found["stream"] <= STREAM
     assert found["sketches"] <= SKETCHES
     assert found["logits"] <= LOGITS
-    assert found["image"] <= LOGITS
+    assert found["image"] <= IMAGE
 
 
 @pytest.mark.parametrize("checkpoint", TINY, indirect=True)
@@ -149,10 +154,17 @@ def test_the_model_is_as_it_was(testdata: Path) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    # `transformers` leaves hooks of its own where attention was asked for once.
+    model(torch.tensor([[1, 2]]), output_attentions=True)
+
+    def hooks() -> list[tuple[list[int], list[int]]]:
+        return [(list(module._forward_hooks), list(module._forward_pre_hooks)) for module in model.modules()]
+
+    hooks_before = hooks()
     filiation.observe(model, tokenizer, TEXTS)
     assert model.training and model.config._attn_implementation == "sdpa"
     assert model.model.layers[0].self_attn.config._attn_implementation == "sdpa"
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert hooks() == hooks_before
     for name, tensor in model.state_dict().items():
         assert tensor.dtype == torch.bfloat16 and torch.equal(tensor, before[name]), name
     assert model.lm_head.weight.dtype == torch.bfloat16

@@ -39,11 +39,14 @@ class Units:
 class Anatomy:
     """A model's parts and sizes."""
 
+    # What is observed of what was asked for.
+    taps: list[str]
     blocks: list[nn.Module]
     # One a block, or none at all.
     units: list[Units]
+    # The unembedding, where there is one: also where logits are not observed, so that they are asked for at few positions.
     head: nn.Module | None
-    # Of the final norm, where there is a head.
+    # Of the final norm, where one was found before the head.
     gain: torch.Tensor | None
     norm: str
     n_heads: int
@@ -51,7 +54,6 @@ class Anatomy:
     n_units: int
     vocabulary: int
     causal: bool
-    has_attention: bool
     max_positions: int | None
     logit_cap: float | None
 
@@ -146,10 +148,12 @@ def dissect(model: Any, ids: list[int], taps: tuple[str, ...]) -> Anatomy:
         norms = [module for module in blocks[0].modules() if is_norm(module) and module.weight.numel() == hidden]
         norm = gain_of(norms[0], hidden)[1] if norms else "layer"
     table = head if head is not None else model.get_input_embeddings()
+    has = {"attention": has_attention, "units": bool(units), "stream": True, "logits": gain is not None}
     return Anatomy(
+        taps=[tap for tap in taps if has[tap]],
         blocks=blocks,
         units=units,
-        head=head if gain is not None else None,
+        head=head if causal else None,
         gain=gain,
         norm=norm,
         n_heads=expected[1],
@@ -157,7 +161,6 @@ def dissect(model: Any, ids: list[int], taps: tuple[str, ...]) -> Anatomy:
         n_units=n_units,
         vocabulary=table.weight.shape[0],
         causal=causal,
-        has_attention=has_attention,
         max_positions=max_positions(model),
         logit_cap=getattr(config, "final_logit_softcapping", None),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 import types
 import typing
 from functools import cache
@@ -15,7 +16,7 @@ from . import _contract
 @cache
 def fields(cls: type) -> dict[str, Any]:
     """Key of the JSON and type of each field."""
-    hints = typing.get_type_hints(cls, vars(_contract))
+    hints = typing.get_type_hints(cls, vars(_contract) | vars(sys.modules[cls.__module__]))
     return {camel(f.name): (f.name, hints[f.name]) for f in dataclasses.fields(cls) if not f.name.startswith("_")}
 
 

@@ -70,18 +70,12 @@ def observe(
     with borrowed(model, device, widen):
         longest = max(ids, key=len)
         anatomy = _anatomy.dissect(model, longest[:PROBE_TOKENS], tuple(taps))
-        has = {
-            "attention": anatomy.has_attention,
-            "units": anatomy.n_units > 0,
-            "stream": True,
-            "logits": anatomy.head is not None,
-        }
         recorder = _native.Recorder(
             prompts,
             ids,
             spans,
             tokenizer_json=tokenizer.backend_tokenizer.to_str(),
-            taps=[tap for tap in taps if has[tap]],
+            taps=anatomy.taps,
             max_positions=anatomy.max_positions,
             engine=engine(),
             tensor_root=bound.tensor_root,
@@ -111,7 +105,7 @@ def record(model: Any, anatomy: _anatomy.Anatomy, recorder: _native.Recorder, pa
     finally:
         tell.remove()
     rows = gain = None
-    if anatomy.head is not None and anatomy.gain is not None:
+    if "logits" in anatomy.taps:
         import torch
 
         wanted = torch.tensor(recorder.logit_tokens, dtype=torch.long, device=anatomy.head.weight.device)
@@ -130,9 +124,10 @@ class Listeners:
         self.prompt = 0
         self.positions: list[int] = []
         self.handles: list[Any] = []
-        for layer, block in enumerate(anatomy.blocks):
-            self.handles.append(block.register_forward_pre_hook(self.before(layer), with_kwargs=True))
-        self.handles.append(anatomy.blocks[-1].register_forward_hook(self.after_last))
+        if "stream" in anatomy.taps:
+            for layer, block in enumerate(anatomy.blocks):
+                self.handles.append(block.register_forward_pre_hook(self.before(layer), with_kwargs=True))
+            self.handles.append(anatomy.blocks[-1].register_forward_hook(self.after_last))
         for layer, units in enumerate(anatomy.units):
             self.listen_to_units(layer, units)
         if anatomy.head is not None:
@@ -140,10 +135,10 @@ class Listeners:
 
     def begin(self, prompt: int) -> None:
         self.prompt = prompt
-        self.positions = self.recorder.logit_positions(prompt) if self.anatomy.head is not None else []
+        self.positions = self.recorder.logit_positions(prompt) if "logits" in self.anatomy.taps else []
 
     def end(self, output: Any) -> None:
-        if self.anatomy.has_attention:
+        if "attention" in self.anatomy.taps:
             for layer, probabilities in enumerate(output.attentions):
                 self.recorder.attention(self.prompt, layer, numbers(probabilities[0]))
         if self.positions:
