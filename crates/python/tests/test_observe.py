@@ -27,7 +27,7 @@ STREAM = 4e-3
 SKETCHES = 5e-4
 # In 32 bits, relative to the largest logit (1.3e-6).
 LOGITS = 1e-5
-# Basis and shape of the unembedding, relative to the largest entry (STATED).
+# Rows of the unembedding under the final norm's gain, relative to the largest entry (0: the gain was measured to the last bit).
 IMAGE = 1e-5
 
 TINY = ["llama", "llama-biased", "gemma2", "gemma3", "gpt2", "gpt_neox", "phi3", "qwen3", "olmo2", "bert", "roberta", "distilbert"]
@@ -100,10 +100,9 @@ def differences(ours: filiation.Observation, theirs: filiation.Observation) -> d
     }
     if ours.logits is not None:
         found["logits"] = largest(ours.logits, theirs.logits) / float(np.abs(theirs.logits).max())
-        found["image"] = max(
-            largest(a, b) / float(np.abs(b).max())
-            for a, b in ((ours.logit_image, theirs.logit_image), (ours.logit_ellipse, theirs.logit_ellipse))
-        )
+        # Basis times shape: the centred rows of the unembedding. A direction that has no length may turn with the last digit.
+        a, b = (o.logit_image.astype(np.float64) @ o.logit_ellipse for o in (ours, theirs))
+        found["image"] = largest(a, b) / float(np.abs(b).max())
     print({name: f"{value:.1e}" for name, value in found.items()})
     return found
 
