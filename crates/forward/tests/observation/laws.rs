@@ -85,9 +85,9 @@ fn sketches_estimate_correlations_within_their_error() {
     let row = |values: &[f32], unit: usize| values[unit * 512..][..512].to_vec();
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum::<f64>();
     let (mut errors, mut bias, mut n) = (0.0, 0.0, 0.0);
-    for i in 0..units {
-        for j in 0..units {
-            let truth = truths[i][j];
+    assert_eq!((truths.len(), truths[0].len()), (units, units));
+    for (i, row_of_truths) in truths.iter().enumerate() {
+        for (j, &truth) in row_of_truths.iter().enumerate() {
             assert!(i != j || truth > 0.4, "unit {i}: {truth}");
             let error = dot(&row(&left.up, i), &row(&right.up, j)) - truth;
             assert!(error.abs() < 5.0 * ((1.0 + truth * truth) / 512.0).sqrt(), "units {i} and {j}: {error} off {truth}");
