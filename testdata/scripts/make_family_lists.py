@@ -131,6 +131,15 @@ def main():
         write(folder, f"{name}.hf", {"config": kept, "tensors": shapes})
         if gguf_architecture:
             write(folder, f"{name}.gguf", gguf_list(name, gguf_architecture, config, shapes))
+    # In memory the experts of a block are one tensor; on disk they are one by one, as in the checkpoints of testdata/forward.
+    for name in ("qwen2_moe", "qwen3_moe"):
+        source = folder.parent / "forward" / name
+        bytes_ = (source / "model.safetensors").read_bytes()
+        header = json.loads(bytes_[8 : 8 + int.from_bytes(bytes_[:8], "little")])
+        shapes = {tensor: place["shape"] for tensor, place in header.items() if tensor != "__metadata__"}
+        config = json.loads((source / "config.json").read_text())
+        kept = {key: value for key, value in config.items() if isinstance(value, (int, str, list)) and "token" not in key}
+        write(folder, f"{name}.hf", {"config": kept, "tensors": shapes})
 
 
 main()

@@ -1,7 +1,7 @@
 //! Agreements of views as a profile: block by block, beside synthetic copies whose agreements are chance by construction.
 
 use crate::matching::BlockMatch;
-use crate::method::{Explanation, Profile, ProfilePoint, Scale, Synthetic};
+use crate::method::{Explanation, Observation, Profile, ProfilePoint, Scale, Synthetic};
 use stats::alignment::{Coincidences, coincidence_p};
 use stats::{NullDistribution, PValue, sampling};
 
@@ -10,47 +10,70 @@ const COPIES: usize = 19;
 
 /// A profile and what an observation says of it.
 pub(crate) struct AgreementProfile {
-    pub(crate) statistic: f64,
-    pub(crate) n: usize,
-    pub(crate) n_agreeing: usize,
-    pub(crate) is_certified: bool,
-    pub(crate) profile: Profile,
-    pub(crate) parts: Vec<Explanation>,
+    /// `"units"` or `"heads"`.
+    what: &'static str,
+    statistic: f64,
+    n: usize,
+    n_agreeing: usize,
+    is_certified: bool,
+    profile: Profile,
+    parts: Vec<Explanation>,
 }
 
-/// The profile of some blocks; `None` where there is none.
-pub(crate) fn profile(blocks: &[BlockMatch], what: &'static str, seed: u64) -> Option<AgreementProfile> {
-    let blocks: Vec<&BlockMatch> = blocks.iter().filter(|b| b.n() > 0 && !b.agreements.is_empty()).collect();
-    if blocks.is_empty() {
-        return None;
-    }
-    let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len() as f64;
-    let statistic = mean(&blocks.iter().map(|b| b.share()).collect::<Vec<_>>());
-    let copies: Vec<Vec<f64>> =
-        (0..COPIES).map(|copy| blocks.iter().map(|block| synthetic_share(block, seed, &format!("{what} copy {copy}"))).collect()).collect();
-    let points = blocks
-        .iter()
-        .enumerate()
-        .map(|(i, b)| ProfilePoint {
-            label: b.suspect.to_string(),
-            reference: b.reference.to_string(),
-            depth: b.depth,
-            value: b.share(),
-            n: b.n(),
-            synthetic: copies.iter().map(|copy| copy[i]).max_by(f64::total_cmp),
+impl AgreementProfile {
+    /// The profile of some blocks; `None` where there is none.
+    pub(crate) fn of(blocks: &[BlockMatch], what: &'static str, seed: u64) -> Option<Self> {
+        let blocks: Vec<&BlockMatch> = blocks.iter().filter(|b| b.n() > 0 && !b.agreements.is_empty()).collect();
+        if blocks.is_empty() {
+            return None;
+        }
+        let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len() as f64;
+        let statistic = mean(&blocks.iter().map(|b| b.share()).collect::<Vec<_>>());
+        let copies: Vec<Vec<f64>> = (0..COPIES)
+            .map(|copy| blocks.iter().map(|block| synthetic_share(block, seed, &format!("{what} copy {copy}"))).collect())
+            .collect();
+        let points = blocks
+            .iter()
+            .enumerate()
+            .map(|(i, b)| ProfilePoint {
+                label: b.suspect.to_string(),
+                reference: b.reference.to_string(),
+                depth: b.depth,
+                value: b.share(),
+                n: b.n(),
+                synthetic: copies.iter().map(|copy| copy[i]).max_by(f64::total_cmp),
+            })
+            .collect();
+        let p_value = synthetic_p(&blocks);
+        let synthetic = Some(Synthetic { statistics: copies.iter().map(|copy| mean(copy)).collect(), p_value });
+        let parts = blocks.iter().map(|b| part(b, what)).collect();
+        Some(Self {
+            what,
+            statistic,
+            n: blocks.iter().map(|b| b.n()).sum(),
+            n_agreeing: blocks.iter().map(|b| b.n_matched()).sum(),
+            is_certified: blocks.iter().all(|b| b.is_certified),
+            profile: Profile { scale: Scale::Share, points, synthetic },
+            parts,
         })
-        .collect();
-    let p_value = synthetic_p(&blocks);
-    let synthetic = Some(Synthetic { statistics: copies.iter().map(|copy| mean(copy)).collect(), p_value });
-    let parts = blocks.iter().map(|b| part(b, what)).collect();
-    Some(AgreementProfile {
-        statistic,
-        n: blocks.iter().map(|b| b.n()).sum(),
-        n_agreeing: blocks.iter().map(|b| b.n_matched()).sum(),
-        is_certified: blocks.iter().all(|b| b.is_certified),
-        profile: Profile { scale: Scale::Share, points, synthetic },
-        parts,
-    })
+    }
+
+    /// The observation that it makes, over so many common tokens.
+    pub(crate) fn observation(self, common_tokens: usize) -> Observation {
+        let Self { what, statistic, n, n_agreeing, is_certified, profile, parts } = self;
+        let certificate =
+            if is_certified { "every assignment is exact by its dual certificate" } else { "an assignment's certificate did not close" };
+        let explanation = Explanation {
+            label: format!("matched {what}"),
+            value: Some(statistic),
+            unit: "1",
+            words: format!(
+                "{n_agreeing} of {n} {what} have one counterpart in at least two views, over {common_tokens} common tokens; {certificate}"
+            ),
+            parts,
+        };
+        Observation { profile: Some(profile), ..Observation::new(statistic, n, None, explanation) }
+    }
 }
 
 /// The chance that views whose units were re-drawn by permutation agree as often as those of the suspect do, over all blocks: the smallest

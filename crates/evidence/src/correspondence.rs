@@ -175,9 +175,4 @@ impl Correspondence {
         }
         Ok(found)
     }
-
-    /// Shared elements of the suspect.
-    pub fn shared_elements(&self) -> u64 {
-        self.pairs.iter().filter(|p| p.is_shared()).map(Pair::elements).sum()
-    }
 }

@@ -189,11 +189,8 @@ fn rounding_noise(encoding: Encoding) -> f64 {
     match encoding {
         Encoding::F8E5M2 => 0.16,
         Encoding::F8E4M3 => 0.08,
-        Encoding::Block(quant) => {
-            let bits = 8.0 * quant.block_bytes() as f64 / quant.block_values() as f64;
-            // A grid of b bits over ±3 standard deviations has a step of 6/2^b and an error of step/√12.
-            3.0 * 6.0 / 2f64.powf(bits) / 12f64.sqrt()
-        }
+        // A grid of b bits over ±3 standard deviations has a step of 6/2^b and an error of step/√12.
+        Encoding::Block(_) => 3.0 * 6.0 / 2f64.powf(encoding.bits_per_value()) / 12f64.sqrt(),
         _ => 0.06,
     }
 }

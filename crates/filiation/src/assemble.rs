@@ -2,11 +2,12 @@
 
 use crate::Error;
 use crate::cli::Compare;
-use crate::controls::beside::Chosen;
+use crate::models::Compared;
 use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
+use forward::PromptSet;
 use report::data;
+use sources::TensorSource;
 use sources::digest::Custody;
-use sources::{Model, TensorSource};
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
 use verdict::{Conclusion, Margin, MarginOutcome, SyntheticWording, Verdict, Wording};
@@ -18,8 +19,10 @@ pub(crate) type Outcomes = Vec<(&'static Card, Outcome)>;
 pub(crate) struct Examined<'a> {
     pub(crate) args: &'a Compare,
     pub(crate) case: &'a Case<'a>,
-    pub(crate) reference_custody: &'a Custody,
-    pub(crate) suspect_custody: &'a Custody,
+    pub(crate) reference: &'a Compared,
+    pub(crate) suspect: &'a Compared,
+    /// Where models were run on prompts.
+    pub(crate) prompts: Option<&'a PromptSet>,
     pub(crate) outcomes: &'a [(&'static Card, Outcome)],
     pub(crate) controls: &'a [ControlOutcomes<'a>],
     pub(crate) verdict: &'a Verdict,
@@ -28,24 +31,29 @@ pub(crate) struct Examined<'a> {
 
 /// The same methods on an independent model.
 pub(crate) struct ControlOutcomes<'a> {
-    pub(crate) control: &'a Chosen,
+    pub(crate) control: &'a Compared,
     pub(crate) outcomes: Outcomes,
 }
 
 pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
     let (case, given) = (examined, examined.case);
-    let mut custody = custody_files(data::SideRole::Reference, case.reference_custody);
-    custody.extend(custody_files(data::SideRole::Suspect, case.suspect_custody));
+    let mut custody = custody_files(data::SideRole::Reference, &case.reference.custody);
+    custody.extend(custody_files(data::SideRole::Suspect, &case.suspect.custody));
     custody.extend(case.controls.iter().flat_map(|beside| custody_files(data::SideRole::Control, &beside.control.custody)));
     let pairs = given.correspondence.pairs.iter().map(|pair| (given.suspect.weights[pair.suspect].label(), pair)).collect();
     Ok(data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
         case: data::Case {
-            reference: side(given.reference.model, case.reference_custody),
-            suspect: side(given.suspect.model, case.suspect_custody),
-            controls: case.controls.iter().map(|c| side(&c.control.model, &c.control.custody)).collect(),
+            reference: side(case.reference),
+            suspect: side(case.suspect),
+            controls: case.controls.iter().map(|beside| side(beside.control)).collect(),
             seed: case.args.seed,
+            prompts: case.prompts.map(|prompts| data::Prompts {
+                label: prompts.label(),
+                digest: prompts.digest(),
+                n_prompts: prompts.prompts.len() as u64,
+            }),
         },
         verdicts: vec![verdict(case)?],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
@@ -76,22 +84,27 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
     })
 }
 
-fn side(model: &Model, custody: &Custody) -> data::Side {
+fn side(compared: &Compared) -> data::Side {
+    let Compared { model, custody, observation, .. } = compared;
     let mut encodings: BTreeMap<String, usize> = BTreeMap::new();
     for tensor in model.tensors() {
         *encodings.entry(tensor.encoding.to_string()).or_default() += tensor.elements();
     }
     let encoding = encodings.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(name, _)| name);
+    let subject = observation.as_ref().map(|observation| &observation.subject);
     data::Side {
         path: model.path.display().to_string(),
         sha256: custody.sha256.clone(),
         tensor_root: custody.tensor_root.clone(),
-        family: model.binding.as_ref().map(|b| b.family.clone()),
-        n_parameters: model.parameters(),
-        format: Some(model.format.to_string()),
+        family: subject.map(|s| s.family.clone()).or_else(|| model.binding.as_ref().map(|b| b.family.clone())),
+        n_parameters: subject.map_or_else(|| model.parameters(), |s| s.n_parameters),
+        format: Some(if subject.is_some() { "observation".into() } else { model.format.to_string() }),
         encoding,
-        n_tensors: Some(model.tensors().len() as u64),
-        n_layers: model.binding.as_ref().map(|b| b.layers.iter().map(|&(_, n)| n as u64).sum()),
+        n_tensors: subject.is_none().then(|| model.tensors().len() as u64),
+        n_layers: match subject {
+            Some(subject) => Some(subject.n_layers as u64),
+            None => model.binding.as_ref().map(|b| b.layers.iter().map(|&(_, n)| n as u64).sum()),
+        },
     }
 }
 
@@ -284,8 +297,8 @@ fn explanation(case: &Examined<'_>, pairs: &PairsByLabel<'_>, e: &Explanation) -
             digest: custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}")),
             ..data::Explanation::default()
         };
-        parts.push(leaf("suspect", case.suspect_custody, &case.case.suspect.weights[pair.suspect]));
-        parts.push(leaf("reference", case.reference_custody, &case.case.reference.weights[pair.reference]));
+        parts.push(leaf("suspect", &case.suspect.custody, &case.case.suspect.weights[pair.suspect]));
+        parts.push(leaf("reference", &case.reference.custody, &case.case.reference.weights[pair.reference]));
     }
     data::Explanation {
         label: e.label.clone(),
@@ -376,7 +389,7 @@ fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
     let (reference, suspect) = (&case.case.reference.weights[pair.reference], &case.case.suspect.weights[pair.suspect]);
     let tensor = |weight: &sources::Weight| data::TensorRef { name: weight.name.clone(), slot: weight.slot.map(|slot| slot.to_string()) };
     let digest = |custody: &Custody, weight: &sources::Weight| custody.tensors.get(weight.view.tensor).map(|d| format!("blake3:{d}"));
-    let digests = digest(case.reference_custody, reference).zip(digest(case.suspect_custody, suspect));
+    let digests = digest(&case.reference.custody, reference).zip(digest(&case.suspect.custody, suspect));
     data::TensorMatch {
         reference: tensor(reference),
         suspect: tensor(suspect),

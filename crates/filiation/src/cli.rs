@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Compare two checkpoints: was the suspect derived from the reference?
     Compare(Compare),
+    /// Write what a model does on prompts into a file that can be compared without the weights.
+    Observe(Observe),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
     Inspect(Inspect),
     /// Keep a registry of independent models, for `compare` to take as controls.
@@ -62,6 +64,17 @@ pub enum Format {
     Json,
 }
 
+/// Whether models are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Run {
+    /// Where that takes minutes at most.
+    Auto,
+    /// However long it takes.
+    Always,
+    /// Weights alone are compared.
+    Never,
+}
+
 /// Conclusions that can be asked to fail the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
@@ -90,6 +103,12 @@ pub struct Compare {
     /// Run only this method; can be given several times. See `filiation methods`.
     #[arg(long, value_name = "ID")]
     pub method: Vec<String>,
+    /// Run the models on the prompts of this file instead of the shared set. See `data/prompts/README.md`.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Whether models are run on prompts: small ones unless told otherwise.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Run::Auto)]
+    pub run: Run,
     /// Write `report.html` and `report.json` into this folder.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
@@ -102,6 +121,19 @@ pub struct Compare {
     /// Exit with 3 on this conclusion.
     #[arg(long, value_enum, value_name = "CONCLUSION")]
     pub fail_on: Option<FailOn>,
+}
+
+/// Arguments of `observe`.
+#[derive(Debug, Args)]
+pub struct Observe {
+    /// A weight file, a folder, or the id of a model in the Hub cache.
+    pub model: PathBuf,
+    /// The observation file.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Run the model on the prompts of this file instead of the shared set.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
 }
 
 /// Arguments of `inspect`.

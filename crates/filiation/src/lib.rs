@@ -6,6 +6,8 @@ pub mod cli;
 mod commands;
 mod controls;
 mod error;
+mod models;
+mod outputs;
 mod printer;
 mod progress;
 mod whole;
@@ -61,6 +63,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
             };
             return Ok(ExitCode::from(if failed { EXIT_CONCLUSION } else { 0 }));
         }
+        Command::Observe(args) => commands::observe::run(args, printer, &progress)?,
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,

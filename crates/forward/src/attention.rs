@@ -4,7 +4,7 @@ use crate::activation::softmax_rows;
 use crate::computation::{BlockKind, Computation};
 use crate::norm::Norm;
 use crate::product::{Accumulate, Linear, Matrix, add_scaled_product};
-use crate::rotary::RotaryTable;
+use crate::rotary::RotaryTables;
 use crate::taps::{HeadAt, Taps};
 
 /// The matrices of one attention.
@@ -34,7 +34,7 @@ pub(crate) struct AttentionBuffers {
 pub(crate) struct Place<'a> {
     pub(crate) computation: &'a Computation,
     pub(crate) kind: BlockKind,
-    pub(crate) rotary: Option<&'a RotaryTable>,
+    pub(crate) rotary: Option<&'a RotaryTables>,
     pub(crate) layer: usize,
     pub(crate) taps: &'a dyn Taps,
     pub(crate) tells_attention: bool,
@@ -74,8 +74,8 @@ impl Attention {
             let v = &v[start * v_width..][..n * v_width];
             let mixed = &mut mixed[start * mixed_width..][..n * mixed_width];
             if let Some(rotary) = place.rotary {
-                rotary.turn(q, q_width, head_dim);
-                rotary.turn(k, k_width, head_dim);
+                rotary.of(n).turn(q, q_width, head_dim);
+                rotary.of(n).turn(k, k_width, head_dim);
             }
             for head in 0..computation.heads {
                 let shared = head * computation.kv_heads / computation.heads;

@@ -23,7 +23,7 @@ pub mod words;
 
 pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
-pub use observation::{Image, Observation, Recorder, Subject};
+pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Recorder, Subject};
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};

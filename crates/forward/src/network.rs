@@ -6,7 +6,7 @@ use crate::computation::Computation;
 use crate::mlp::{Mlp, MlpBuffers, routes};
 use crate::norm::Norm;
 use crate::product::Linear;
-use crate::rotary::RotaryTable;
+use crate::rotary::RotaryTables;
 use crate::taps::{Taps, UnitsAt};
 use crate::weights::Weights;
 use rayon::prelude::*;
@@ -18,6 +18,9 @@ const TILE_TOKENS: usize = 512;
 const LOGIT_VALUES: usize = 64 << 20;
 /// Rows of the unembedding that one task multiplies with.
 const LOGIT_ROWS: usize = 4096;
+
+/// The matrices of an MLP: gate, up, down.
+const MLP: [Role; 3] = [Role::MlpGate, Role::MlpUp, Role::MlpDown];
 
 /// A checkpoint that can be run.
 pub struct Network<'a> {
@@ -64,7 +67,15 @@ struct Block {
 /// The MLP of a block; experts are read one at a time.
 enum Feed {
     Dense(Mlp),
-    Mixture { router: Linear, n_experts: usize },
+    Mixture(Mixture),
+}
+
+/// How a block chooses among its experts.
+struct Mixture {
+    router: Linear,
+    n_experts: usize,
+    /// The expert that every token takes, and the matrix whose sigmoid is its share.
+    shared: Option<(Linear, Mlp)>,
 }
 
 /// Consecutive sequences that one task takes through a block: indices and lengths, and their part of the stream.
@@ -97,7 +108,7 @@ impl<'a> Network<'a> {
             layers: computation.blocks.len(),
             heads: computation.heads,
             hidden: computation.hidden,
-            units: rows(Role::MlpUp).unwrap_or(0),
+            units: rows(Role::MlpUp).filter(|_| computation.experts.is_none()).unwrap_or(0),
             is_gated: rows(Role::MlpGate).is_some(),
             vocabulary: computation.vocabulary,
             causal: computation.causal,
@@ -113,20 +124,20 @@ impl<'a> Network<'a> {
         self.shape
     }
 
-    /// Runs sequences of token ids and tells `taps` what it wants to hear.
+    /// Runs sequences of token ids and tells `taps` what it wants to hear, and `advance` each block that is done.
     ///
     /// In memory are the streams of all sequences, one block of weights in f32, and what a tile of 512 tokens needs for each thread; at the
     /// end the unembedding in f32.
     ///
     /// # Errors
     /// If a tensor cannot be read, a token is not in the table, or a sequence is longer than the model's positions.
-    pub fn run(&self, sequences: &[Vec<u32>], taps: &dyn Taps) -> Result<(), SourceError> {
+    pub fn run(&self, sequences: &[impl AsRef<[u32]>], taps: &dyn Taps, advance: &(dyn Fn(u64) + Sync)) -> Result<(), SourceError> {
         self.check(sequences)?;
         let wanted = taps.wanted();
-        let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
+        let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.as_ref().len()).collect();
         let mut stream = self.embed(sequences)?;
         let longest = lengths.iter().copied().max().unwrap_or(0);
-        let tables: Vec<RotaryTable> = self.computation.rotaries.iter().map(|rotary| rotary.table(longest)).collect();
+        let tables: Vec<RotaryTables> = self.computation.rotaries.iter().map(|rotary| rotary.tables(longest)).collect();
         for (layer, &kind) in self.computation.blocks.iter().enumerate() {
             if wanted.stream {
                 self.each_sequence(&lengths, &stream, |sequence, values| taps.stream(sequence, layer, values));
@@ -141,6 +152,7 @@ impl<'a> Network<'a> {
                 tells_units: wanted.units,
             };
             self.block(&place, &lengths, &mut stream)?;
+            advance(1);
         }
         if wanted.stream {
             self.each_sequence(&lengths, &stream, |sequence, values| taps.stream(sequence, self.computation.blocks.len(), values));
@@ -160,10 +172,10 @@ impl<'a> Network<'a> {
         Ok(())
     }
 
-    fn check(&self, sequences: &[Vec<u32>]) -> Result<(), SourceError> {
+    fn check(&self, sequences: &[impl AsRef<[u32]>]) -> Result<(), SourceError> {
         let refuse =
             |what: &str, found: String, expected: String| Err(SourceError::Request(Box::new(FormatError::new(what, found, expected))));
-        for (index, sequence) in sequences.iter().enumerate() {
+        for (index, sequence) in sequences.iter().map(AsRef::as_ref).enumerate() {
             let limit = self.computation.max_positions.unwrap_or(usize::MAX);
             if sequence.len() > limit {
                 return refuse(&format!("sequence {index}"), format!("{} tokens", sequence.len()), format!("at most {limit}"));
@@ -176,22 +188,22 @@ impl<'a> Network<'a> {
     }
 
     /// The stream before the first block.
-    fn embed(&self, sequences: &[Vec<u32>]) -> Result<Vec<f32>, SourceError> {
+    fn embed(&self, sequences: &[impl AsRef<[u32]>]) -> Result<Vec<f32>, SourceError> {
         let computation = &self.computation;
         let hidden = computation.hidden;
-        let ids: Vec<usize> = sequences.iter().flatten().map(|&id| id as usize).collect();
+        let ids: Vec<usize> = sequences.iter().flat_map(AsRef::as_ref).map(|&id| id as usize).collect();
         let mut stream = self.weights.rows(Role::Embed, &ids)?.unwrap_or_default();
         if computation.embed_scale != 1.0 {
             stream.iter_mut().for_each(|v| *v *= computation.embed_scale);
         }
-        let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0);
         let positions: Vec<usize> = (0..longest).map(|position| position + computation.first_position).collect();
         let positions = self.weights.rows(Role::PositionEmbed, &positions)?;
         // All tokens are of the first type.
         let of_type = self.weights.rows(Role::TypeEmbed, &[0])?;
         let mut rest = stream.as_mut_slice();
         for sequence in sequences {
-            let (own, after) = std::mem::take(&mut rest).split_at_mut(sequence.len() * hidden);
+            let (own, after) = std::mem::take(&mut rest).split_at_mut(sequence.as_ref().len() * hidden);
             if let Some(positions) = &positions {
                 own.iter_mut().zip(positions).for_each(|(v, p)| *v += p);
             }
@@ -233,8 +245,14 @@ impl<'a> Network<'a> {
             k_norm: norm(Role::AttnKNorm)?,
         };
         let mlp = match self.weights.linear(at(Role::MoeRouter))?.filter(|_| self.computation.experts.is_some()) {
-            Some(router) => Feed::Mixture { router, n_experts: self.weights.n_experts(layer) },
-            None => Feed::Dense(self.read_mlp(layer, None)?),
+            Some(router) => {
+                let shared = self.weights.linear(at(Role::SharedRouter))?;
+                let shared = shared.map(|share| {
+                    Ok::<_, SourceError>((share, self.read_mlp([Role::SharedGate, Role::SharedUp, Role::SharedDown].map(at))?))
+                });
+                Feed::Mixture(Mixture { router, n_experts: self.weights.n_experts(layer), shared: shared.transpose()? })
+            }
+            None => Feed::Dense(self.read_mlp(MLP.map(at))?),
         };
         Ok(Block {
             attn_norm: norm(Role::AttnNorm)?,
@@ -246,10 +264,9 @@ impl<'a> Network<'a> {
         })
     }
 
-    fn read_mlp(&self, layer: usize, expert: Option<usize>) -> Result<Mlp, SourceError> {
-        let at = |role| Slot { expert, ..Weights::slot(role, Some(layer)) };
-        let [gate, up, down] = self.weights.linears([Role::MlpGate, Role::MlpUp, Role::MlpDown].map(at))?;
-        Ok(Mlp { gate, up: present(up, at(Role::MlpUp))?, down: present(down, at(Role::MlpDown))? })
+    fn read_mlp(&self, slots: [Slot; 3]) -> Result<Mlp, SourceError> {
+        let [gate, up, down] = self.weights.linears(slots)?;
+        Ok(Mlp { gate, up: present(up, slots[1])?, down: present(down, slots[2])? })
     }
 
     /// Takes all sequences through one block.
@@ -263,19 +280,22 @@ impl<'a> Network<'a> {
                     .with_max_len(1)
                     .for_each_init(Buffers::default, |buffers, tile| self.dense(&block, mlp, place, tile, buffers));
             }
-            Feed::Mixture { router, n_experts } => {
+            Feed::Mixture(mixture) => {
                 let attended = |buffers: &mut Buffers, tile: Tile<'_>| {
                     self.attend(&block, place, &tile.sequences, tile.stream, buffers);
                     buffers.read.clear();
                     buffers.read.extend_from_slice(tile.stream);
                     self.normed(block.mlp_norm.as_ref(), &mut buffers.read);
                     let mut scores = Vec::new();
-                    router.apply(&buffers.read, &mut scores);
+                    mixture.router.apply(&buffers.read, &mut scores);
+                    if let Some((share, mlp)) = &mixture.shared {
+                        self.add_shared(share, mlp, buffers, tile.stream);
+                    }
                     (buffers.read.clone(), scores)
                 };
                 let parts: Vec<(Vec<f32>, Vec<f32>)> = tiles.into_par_iter().with_max_len(1).map_init(Buffers::default, attended).collect();
                 let (read, scores): (Vec<Vec<f32>>, Vec<Vec<f32>>) = parts.into_iter().unzip();
-                self.mixture(place, *n_experts, lengths, (&read.concat(), &scores.concat()), stream)?;
+                self.mixture(place, mixture.n_experts, lengths, (&read.concat(), &scores.concat()), stream)?;
             }
         }
         Ok(())
@@ -322,6 +342,18 @@ impl<'a> Network<'a> {
         self.add(block.mlp_post_norm.as_ref(), &mut buffers.written, stream);
     }
 
+    /// What the expert of all tokens writes, by its share in each.
+    fn add_shared(&self, share: &Linear, mlp: &Mlp, buffers: &mut Buffers, stream: &mut [f32]) {
+        let mut shares = Vec::new();
+        share.apply(&buffers.read, &mut shares);
+        mlp.apply(self.computation.activation, &buffers.read, &mut buffers.mlp, &mut buffers.written, |_, _| ());
+        let hidden = self.computation.hidden;
+        for ((stream, written), share) in stream.chunks_exact_mut(hidden).zip(buffers.written.chunks_exact(hidden)).zip(shares) {
+            let share = 1.0 / (1.0 + (-share).exp());
+            stream.iter_mut().zip(written).for_each(|(v, w)| *v += share * w);
+        }
+    }
+
     /// Experts one after another, each for the tokens that chose it; what they write is added in the order of the experts.
     fn mixture(
         &self,
@@ -337,7 +369,7 @@ impl<'a> Network<'a> {
             if route.is_empty() {
                 continue;
             }
-            let mlp = self.read_mlp(place.layer, Some(expert))?;
+            let mlp = self.read_mlp(MLP.map(|role| Slot { expert: Some(expert), ..Weights::slot(role, Some(place.layer)) }))?;
             let write = |buffers: &mut Buffers, tokens: &[(usize, f32)]| {
                 buffers.read.clear();
                 tokens.iter().for_each(|&(token, _)| buffers.read.extend_from_slice(&read[token * hidden..][..hidden]));

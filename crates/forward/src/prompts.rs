@@ -55,6 +55,11 @@ struct File {
 }
 
 impl PromptSet {
+    /// The shared benchmark, version 1: `data/prompts/shared-v1.toml`.
+    pub fn shared() -> Result<Self, FormatError> {
+        Self::parse(include_str!("../../../data/prompts/shared-v1.toml"))
+    }
+
     /// Reads a user's file.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let bytes = read_small(path, MAX_FILE_BYTES)?;
@@ -130,6 +135,14 @@ mod tests {
         // Where one text ends is part of it.
         assert_ne!(with(&(prompt("a", "ab") + &prompt("b", "cé"))).unwrap().digest(), set.digest());
         assert_eq!(set.label(), "two 1");
+    }
+
+    /// Digest and number: `data/prompts/README.md`, whose script is Python.
+    #[test]
+    fn the_shared_set_is_the_published_one() {
+        let set = PromptSet::shared().unwrap();
+        assert_eq!(set.digest(), "5163ae5ccbee8a863cc8e07536020b18ec9c9b5055e186a17c0c879bfb156661");
+        assert_eq!((set.label().as_str(), set.prompts.len()), ("shared 1", 240));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) struct Rotary {
     frequencies: Vec<f64>,
     /// What sines and cosines are multiplied by, which some long-context scalings do.
     factor: f64,
+    /// Longer sequences than this turn by other frequencies.
+    beyond: Option<(usize, Vec<f64>)>,
 }
 
 /// What the frequencies are made from.
@@ -53,14 +55,14 @@ impl RotaryNumbers<'_> {
 }
 
 impl Rotary {
-    /// Frequencies for sequences that are no longer than the training's.
+    /// Frequencies from what a checkpoint says.
     ///
     /// # Errors
     /// If the kind of scaling is not known, or lacks a number.
     pub(crate) fn new(numbers: &RotaryNumbers<'_>) -> Result<Self, NotRunnable> {
         let text = |key: &str| numbers.scaling.and_then(|scaling| scaling.get(key)?.as_str());
         let plain = numbers.plain();
-        let unscaled = |frequencies| Ok(Self { frequencies, factor: 1.0 });
+        let unscaled = |frequencies| Ok(Self { frequencies, factor: 1.0, beyond: None });
         match text("rope_type").or_else(|| text("type")).unwrap_or("default") {
             // Dynamic scaling begins where a sequence is longer than the training's.
             "default" | "none" | "dynamic" => unscaled(plain),
@@ -70,16 +72,18 @@ impl Rotary {
             }
             "llama3" => llama3(numbers, plain).and_then(unscaled),
             "yarn" => yarn(numbers, plain),
-            "longrope" | "su" => longrope(numbers, plain),
+            "longrope" | "su" => longrope(numbers, &plain),
             other => NotRunnable::because(format!("its rotary scaling is `{}`, which is not known here", other.escape_debug())),
         }
     }
 
-    /// Sines and cosines of positions `0..n`, `[n, pairs]` each.
-    pub(crate) fn table(&self, n: usize) -> RotaryTable {
-        let angles = |position: usize| self.frequencies.iter().map(move |frequency| position as f64 * frequency);
-        let of = |f: fn(f64) -> f64| (0..n).flat_map(|p| angles(p).map(f)).map(|v| (v * self.factor) as f32).collect();
-        RotaryTable { pairs: self.frequencies.len(), sin: of(f64::sin), cos: of(f64::cos) }
+    /// Sines and cosines for sequences of up to `n` tokens.
+    pub(crate) fn tables(&self, n: usize) -> RotaryTables {
+        let beyond = self.beyond.as_ref().filter(|(limit, _)| n > *limit);
+        RotaryTables {
+            within: RotaryTable::new(&self.frequencies, self.factor, n),
+            beyond: beyond.map(|(limit, frequencies)| (*limit, RotaryTable::new(frequencies, self.factor, n))),
+        }
     }
 }
 
@@ -118,20 +122,43 @@ fn yarn(numbers: &RotaryNumbers<'_>, plain: Vec<f64>) -> Result<Rotary, NotRunna
         _ => growth(1.0),
     };
     let frequencies = plain.into_iter().enumerate().map(scaled).collect();
-    Ok(Rotary { frequencies, factor: numbers.number("attention_factor").unwrap_or(inferred) })
+    Ok(Rotary { frequencies, factor: numbers.number("attention_factor").unwrap_or(inferred), beyond: None })
 }
 
-/// LongRoPE (arXiv 2402.13753): each frequency has a divisor of its own; those for sequences within the training's context.
-fn longrope(numbers: &RotaryNumbers<'_>, plain: Vec<f64>) -> Result<Rotary, NotRunnable> {
-    let divisors = numbers.scaling.and_then(|scaling| scaling.get("short_factor")?.as_array());
-    let divisors: Vec<f64> = divisors.into_iter().flatten().filter_map(Value::as_f64).collect();
-    if divisors.len() != plain.len() {
-        return NotRunnable::because(format!("its `short_factor` has {} numbers for {} frequencies", divisors.len(), plain.len()));
-    }
+/// LongRoPE (arXiv 2402.13753): each frequency has a divisor of its own, and another in sequences longer than the training's.
+fn longrope(numbers: &RotaryNumbers<'_>, plain: &[f64]) -> Result<Rotary, NotRunnable> {
+    let divided = |key: &str| {
+        let divisors = numbers.scaling.and_then(|scaling| scaling.get(key)?.as_array());
+        let divisors: Vec<f64> = divisors.into_iter().flatten().filter_map(Value::as_f64).collect();
+        if divisors.len() != plain.len() {
+            return NotRunnable::because(format!("its `{key}` has {} numbers for {} frequencies", divisors.len(), plain.len()));
+        }
+        Ok(plain.iter().zip(divisors).map(|(frequency, divisor)| frequency / divisor).collect::<Vec<f64>>())
+    };
     let (factor, original) = (numbers.stretch()?, numbers.original_max()?);
     let inferred = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original.ln()).sqrt() };
-    let frequencies = plain.into_iter().zip(divisors).map(|(frequency, divisor)| frequency / divisor).collect();
-    Ok(Rotary { frequencies, factor: numbers.number("attention_factor").unwrap_or(inferred) })
+    Ok(Rotary {
+        frequencies: divided("short_factor")?,
+        factor: numbers.number("attention_factor").unwrap_or(inferred),
+        beyond: Some((original as usize, divided("long_factor")?)),
+    })
+}
+
+/// Sines and cosines of one kind of block.
+pub(crate) struct RotaryTables {
+    within: RotaryTable,
+    /// For sequences that are longer than so many tokens.
+    beyond: Option<(usize, RotaryTable)>,
+}
+
+impl RotaryTables {
+    /// For a sequence of `n` tokens.
+    pub(crate) fn of(&self, n: usize) -> &RotaryTable {
+        match &self.beyond {
+            Some((limit, table)) if n > *limit => table,
+            _ => &self.within,
+        }
+    }
 }
 
 /// Sines and cosines by position.
@@ -142,6 +169,13 @@ pub(crate) struct RotaryTable {
 }
 
 impl RotaryTable {
+    /// Of positions `0..n`, `[n, pairs]` each.
+    fn new(frequencies: &[f64], factor: f64, n: usize) -> Self {
+        let angles = |position: usize| frequencies.iter().map(move |frequency| position as f64 * frequency);
+        let of = |f: fn(f64) -> f64| (0..n).flat_map(|p| angles(p).map(f)).map(|v| (v * factor) as f32).collect();
+        Self { pairs: frequencies.len(), sin: of(f64::sin), cos: of(f64::cos) }
+    }
+
     /// Turns the heads of consecutive tokens, `[tokens, heads · head_dim]`; the first token stands at position 0.
     pub(crate) fn turn(&self, vectors: &mut [f32], width: usize, head_dim: usize) {
         if self.pairs == 0 {

@@ -48,13 +48,13 @@ impl Tokenizer {
         }
         match gguf::tokenizer(&model.metadata)? {
             Some(json) => Self::from_value(&json, "GGUF metadata"),
-            None => Err(NotRunnable::new(format!("`{}` has no tokenizer beside its weights", model.path.display()))),
+            None => Err(NotRunnable(format!("`{}` has no tokenizer beside its weights", model.path.display()))),
         }
     }
 
     /// From the bytes of a `tokenizer.json`; `origin` is what sentences call it. Nothing is truncated or padded, whatever the file says.
     pub fn from_json(bytes: &[u8], origin: &str) -> Result<Self, NotRunnable> {
-        let refused = |error| NotRunnable::new(format!("the tokenizer in {origin} cannot be used: {error}"));
+        let refused = |error| NotRunnable(format!("the tokenizer in {origin} cannot be used: {error}"));
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(refused)?;
         inner.with_truncation(None).map_err(refused)?;
         inner.with_padding(None);
@@ -67,7 +67,7 @@ impl Tokenizer {
 
     /// The tokens of a text, special ones included as the model's own pipeline adds them.
     pub fn encode(&self, text: &str) -> Result<Encoded, NotRunnable> {
-        let refused = |error| NotRunnable::new(format!("the tokenizer in {} cannot split a text: {error}", self.origin));
+        let refused = |error| NotRunnable(format!("the tokenizer in {} cannot split a text: {error}", self.origin));
         let encoding = self.inner.encode(text, true).map_err(refused)?;
         Ok(Encoded { ids: encoding.get_ids().to_vec(), spans: encoding.get_offsets().to_vec() })
     }
@@ -79,12 +79,12 @@ impl Tokenizer {
             let n = encoded.ids.len();
             let name = prompt.id.escape_debug();
             if n == 0 {
-                return Err(NotRunnable::new(format!("prompt `{name}` of {} has no token in the model's tokenizer", prompts.label())));
+                return Err(NotRunnable(format!("prompt `{name}` of {} has no token in the model's tokenizer", prompts.label())));
             }
             match max_positions.filter(|&most| n > most) {
                 Some(most) => {
                     let set = prompts.label();
-                    Err(NotRunnable::new(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions")))
+                    Err(NotRunnable(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions")))
                 }
                 None => Ok(encoded),
             }
@@ -95,7 +95,7 @@ impl Tokenizer {
 
 /// The bytes of a file beside the weights.
 fn read(path: &Path) -> Result<Vec<u8>, NotRunnable> {
-    read_small(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable::new(error.to_string()))
+    read_small(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable(error.to_string()))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Taps for Everything {
 
 fn run(model: &Model, sequences: &[Vec<u32>]) -> Everything {
     let taps = Everything::default();
-    Network::open(model).unwrap().run(sequences, &taps).unwrap();
+    Network::open(model).unwrap().run(sequences, &taps, &|_| ()).unwrap();
     taps
 }
 
@@ -133,7 +133,7 @@ fn what_cannot_be_run_says_why() {
     let model = Model::open(folder.path()).unwrap();
     let network = Network::open(&model).unwrap();
     let taps = Everything::default();
-    assert_eq!(network.run(&[vec![600]], &taps).unwrap_err().to_string(), "token: found 600, expected one below 600");
+    assert_eq!(network.run(&[[600]], &taps, &|_| ()).unwrap_err().to_string(), "token: found 600, expected one below 600");
 
     let mut odd = family("llama", 1);
     odd.set_config("hidden_act", "mish");

@@ -11,7 +11,7 @@ mod verdict;
 
 pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
-pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Side, SideRole};
+pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 
 use schemars::JsonSchema;

@@ -35,7 +35,7 @@ enum Direction {
 
 fn direction(role: Role) -> Direction {
     match role {
-        Role::AttnOut | Role::CrossAttnOut | Role::MlpDown => Direction::Writes,
+        Role::AttnOut | Role::CrossAttnOut | Role::MlpDown | Role::SharedDown => Direction::Writes,
         _ => Direction::Reads,
     }
 }

@@ -48,6 +48,11 @@ impl Encoding {
         }
     }
 
+    /// Bits of one value, with its share of the scales.
+    pub fn bits_per_value(self) -> f64 {
+        8.0 * self.block_bytes() as f64 / self.block_values() as f64
+    }
+
     /// Bytes of `values` elements, or `None` if that overflows or splits a block.
     pub fn bytes_for(self, values: u64) -> Option<u64> {
         let block = self.block_values() as u64;

@@ -100,6 +100,21 @@ impl BlockMatch {
         self.counterparts.iter().flatten().count()
     }
 
+    /// Matched units that stand elsewhere: at another index, or where units were taken out or put in, which shifts the others and changes no order,
+    /// outside of a longest run of rising indices.
+    pub(crate) fn n_out_of_order(&self) -> usize {
+        if self.n_suspect == self.n_reference {
+            return self.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
+        }
+        // The least last index of a rising run of each length (Fredman, Discrete Mathematics 11, 1975).
+        let mut last: Vec<usize> = Vec::new();
+        for &unit in self.counterparts.iter().flatten() {
+            let place = last.partition_point(|&end| end < unit);
+            if place == last.len() { last.push(unit) } else { last[place] = unit }
+        }
+        self.n_matched() - last.len()
+    }
+
     /// Share of the suspect's units that have a counterpart, where there are more of them than matchings of strangers give; else 0.
     pub fn matched_share(&self) -> f64 {
         if self.share() >= MATCHED { self.n_matched() as f64 / self.n_suspect.max(1) as f64 } else { 0.0 }

@@ -1,6 +1,7 @@
 //! Attention heads matched by two views: which token looks at which (queries and keys), and what that token hands over (values and outputs).
 
 use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
+use super::by_index::ByIndex;
 use super::tokens::{TokenVectors, Tokens};
 use super::units::Path;
 use crate::method::MethodError;
@@ -18,11 +19,11 @@ use std::collections::BTreeMap;
 const PROBES: usize = 1024;
 
 /// The forms of all heads of one attention, `[heads, PROBES]`, rows of length 1.
-pub(crate) struct HeadSketches {
+struct HeadSketches {
     /// `xᵀ E W_Qᵀ W_K Eᵀ y`
-    pub(crate) looks: Vec<f32>,
+    looks: Vec<f32>,
     /// `xᵀ O W_O W_V Eᵀ y`
-    pub(crate) hands_over: Vec<f32>,
+    hands_over: Vec<f32>,
 }
 
 /// The attentions of a model in some stacks.
@@ -108,7 +109,7 @@ fn sketch(model: &Canonical<'_>, group: Group, heads: Heads, probes: &Probes) ->
 }
 
 /// Sketches of every attention of a model, whose tokens stand beside each of its stacks.
-pub(crate) fn head_sketches(
+fn head_sketches(
     model: &Canonical<'_>,
     tokens: &BTreeMap<Stack, &TokenVectors>,
     seed: u64,
@@ -132,11 +133,11 @@ pub(super) fn find(
     tokens: &Tokens,
     path: &Path,
     seed: u64,
-) -> Result<Vec<BlockMatch>, MethodError> {
+) -> Result<(Vec<BlockMatch>, Vec<ByIndex>), MethodError> {
     let ours = head_sketches(reference, &tokens.of_reference(), seed)?;
     let theirs = head_sketches(suspect, &tokens.of_suspect(), seed)?;
     let last: BTreeMap<Stack, usize> = theirs.keys().map(|g| (g.stack, g.layer)).collect();
-    Ok(theirs
+    let found: Vec<(BlockMatch, Option<ByIndex>)> = theirs
         .par_iter()
         .filter_map(|(&group, sketches)| {
             let stack = tokens.stacks[&group.stack].reference_stack;
@@ -154,8 +155,15 @@ pub(super) fn find(
                     if best.1.likeness >= STRIKING { (best.0, true) } else { (layer(other?.0), false) }
                 }
             };
-            let found = matched(ours.get(&at)?, sketches)?;
-            Some(BlockMatch {
+            let counterpart = ours.get(&at)?;
+            let found = matched(counterpart, sketches)?;
+            let by_index = if found.n_reference == found.n_suspect {
+                let views = [(&*counterpart.looks, &*sketches.looks), (&*counterpart.hands_over, &*sketches.hands_over)];
+                ByIndex::of_heads(group, found.n_suspect, views)
+            } else {
+                None
+            };
+            let block = BlockMatch {
                 suspect: group,
                 reference: at,
                 is_on_path,
@@ -168,9 +176,12 @@ pub(super) fn find(
                 }],
                 counterparts: counterparts(&found.assignments, found.n_suspect),
                 is_certified: found.is_certified,
-            })
+            };
+            Some((block, by_index))
         })
-        .collect())
+        .collect();
+    let (blocks, by_index): (Vec<BlockMatch>, Vec<Option<ByIndex>>) = found.into_iter().unzip();
+    Ok((blocks, by_index.into_iter().flatten().collect()))
 }
 
 /// Mean cosine of matched heads from which an attention is taken to be another's where units say nothing.

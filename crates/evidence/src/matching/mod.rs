@@ -14,7 +14,6 @@ pub use blocks::{Agreement, BlockMatch, Group, MATCHED};
 pub use tokens::MIN_TOKENS;
 
 pub(crate) use by_index::ByIndex;
-pub(crate) use heads::head_sketches;
 pub(crate) use tokens::{TokenVectors, Tokens};
 pub(crate) use units::unit_signatures;
 
@@ -32,6 +31,8 @@ pub struct Matching<'a> {
     pub units: Vec<BlockMatch>,
     /// Heads of every attention of the suspect.
     pub heads: Vec<BlockMatch>,
+    /// Blocks of equal width, index by index: MLPs, then attentions.
+    pub(crate) by_index: Vec<ByIndex>,
     /// Every MLP of the reference against every one of the suspect: share of drawn units on whose counterpart two views agree.
     pub unit_matrix: BlockMatrix,
 }
@@ -55,9 +56,10 @@ impl<'a> Matching<'a> {
             Ok(tokens) => tokens,
             Err(why) => return Ok(Err(why)),
         };
-        let (units, unit_matrix, path) = units::find(&ours, &theirs, &tokens, seed, advance)?;
-        let heads = heads::find(&ours, &theirs, &tokens, &path, seed)?;
-        Ok(Ok(Self { reference: ours, suspect: theirs, tokens, units, heads, unit_matrix }))
+        let units = units::find(&ours, &theirs, &tokens, seed, advance)?;
+        let (heads, heads_by_index) = heads::find(&ours, &theirs, &tokens, &units.path, seed)?;
+        let by_index = units.by_index.into_iter().chain(heads_by_index).collect();
+        Ok(Ok(Self { reference: ours, suspect: theirs, tokens, units: units.blocks, heads, by_index, unit_matrix: units.matrix }))
     }
 
     /// Tokens whose byte strings both tokenizers have.

@@ -1,6 +1,7 @@
 //! Hidden units matched by three views: what they read (gate, up) and what they write (down), each as numbers over tokens.
 
 use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::by_index::{ByIndex, DrawnUnits};
 use super::tokens::{StackTokens, TokenVectors, Tokens};
 use crate::blocks::{BlockMatrix, monotone_path};
 use crate::method::MethodError;
@@ -80,14 +81,13 @@ fn signatures(model: &Canonical<'_>, at: Slot, units: &[usize], tokens: &TokenVe
     Ok(signatures)
 }
 
-/// The up- and gate-signatures and the down-signatures of drawn units, for tests that go by index.
+/// The signatures of some units, view by view: a gate first where there is one, and what writes last.
 pub(crate) fn unit_signatures(
     model: &Canonical<'_>,
     group: Group,
     units: &[usize],
     tokens: &TokenVectors,
 ) -> Result<Vec<Vec<f32>>, MethodError> {
-    // By index no sign is free: a unit whose sign was turned counts against, as it should.
     let gated = is_gated(model, group);
     views(gated, gated).iter().map(|view| signatures(model, group.slot(view.role), units, tokens, usize::MAX)).collect()
 }
@@ -104,6 +104,15 @@ fn correlations(a: &[f32], b: &[f32], n_tokens: usize, sign_is_free: bool) -> Re
 /// For each suspect block the reference block, and whether the units say so.
 pub(super) type Path = BTreeMap<(Stack, usize), (usize, bool)>;
 
+/// What came of matching all MLPs.
+#[derive(Default)]
+pub(super) struct Units {
+    pub(super) blocks: Vec<BlockMatch>,
+    pub(super) by_index: Vec<ByIndex>,
+    pub(super) matrix: BlockMatrix,
+    pub(super) path: Path,
+}
+
 /// Matches all MLPs: a drawn look at every pair of blocks, then in full along the best monotone path.
 pub(super) fn find(
     reference: &Canonical<'_>,
@@ -111,7 +120,7 @@ pub(super) fn find(
     tokens: &Tokens,
     seed: u64,
     advance: &(dyn Fn(u64) + Sync),
-) -> Result<(Vec<BlockMatch>, BlockMatrix, Path), MethodError> {
+) -> Result<Units, MethodError> {
     // Only what reads a stream that tokens are written to as they stand can be seen over them.
     let reads = |model: &Canonical<'_>, group: &Group, side: &TokenVectors| model.width(group.slot(Role::MlpUp)) == Some(side.width);
     let mut ours = groups(reference);
@@ -119,7 +128,7 @@ pub(super) fn find(
     let mut theirs = groups(suspect);
     theirs.retain(|g| tokens.stacks.get(&g.stack).is_some_and(|stack| reads(suspect, g, &stack.suspect)));
     if ours.is_empty() || theirs.is_empty() {
-        return Ok((Vec::new(), BlockMatrix::default(), Path::new()));
+        return Ok(Units::default());
     }
     let drawn: Vec<Option<Drawn>> = ours
         .par_iter()
@@ -143,22 +152,22 @@ pub(super) fn find(
     };
     let stacks = tokens.stacks.iter().map(|(&stack, tokens)| (tokens.reference_stack, stack)).collect::<Vec<_>>();
     let (path, pairs_in_full) = along_path(&ours, &theirs, &stacks, &matrix);
-    let of = |&(row, col, on_path): &(usize, usize, bool)| -> Result<BlockMatch, MethodError> {
-        let found = in_full((reference, ours[row]), (suspect, theirs[col]), on_path, &tokens.stacks[&theirs[col].stack])?;
+    let of = |&(row, col, on_path): &(usize, usize, bool)| -> Result<(BlockMatch, Option<ByIndex>), MethodError> {
+        let found = in_full((reference, ours[row]), (suspect, theirs[col]), on_path, &tokens.stacks[&theirs[col].stack], seed)?;
         advance(1);
         Ok(found)
     };
     let is_small = |&(row, col, _): &(usize, usize, bool)| n_units(reference, ours[row]) * n_units(suspect, theirs[col]) <= SIDE_BY_SIDE;
-    let units: Vec<BlockMatch> = if pairs_in_full.iter().all(is_small) {
+    let found: Vec<(BlockMatch, Option<ByIndex>)> = if pairs_in_full.iter().all(is_small) {
         pairs_in_full.par_iter().with_max_len(1).map(of).collect::<Result<_, _>>()?
     } else {
         pairs_in_full.iter().map(of).collect::<Result<_, _>>()?
     };
     let path_of_matrix = theirs.iter().enumerate().map(|(col, _)| pairs_in_full.iter().find(|p| p.1 == col && p.2).map(|p| p.0)).collect();
-    let mut units = units;
+    let (mut blocks, by_index): (Vec<BlockMatch>, Vec<Option<ByIndex>>) = found.into_iter().unzip();
     let depths: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer)).collect();
-    units.iter_mut().for_each(|u| u.depth = u.suspect.layer as f64 / depths[&u.suspect.stack].max(1) as f64);
-    Ok((units, BlockMatrix { path: path_of_matrix, ..matrix }, path))
+    blocks.iter_mut().for_each(|b| b.depth = b.suspect.layer as f64 / depths[&b.suspect.stack].max(1) as f64);
+    Ok(Units { blocks, by_index: by_index.into_iter().flatten().collect(), matrix: BlockMatrix { path: path_of_matrix, ..matrix }, path })
 }
 
 /// Signatures of some units of a block, by role; none for a gate that it does not have.
@@ -250,22 +259,28 @@ fn along_path(ours: &[Group], theirs: &[Group], stacks: &[(Stack, Stack)], matri
     (path, in_full)
 }
 
+/// One block with its counterpart, whose views are read one after another.
 fn in_full(
     (reference, ours): (&Canonical<'_>, Group),
     (suspect, theirs): (&Canonical<'_>, Group),
     is_on_path: bool,
     tokens: &StackTokens,
-) -> Result<BlockMatch, MethodError> {
+    seed: u64,
+) -> Result<(BlockMatch, Option<ByIndex>), MethodError> {
     let (n_reference, n_suspect) = (n_units(reference, ours), n_units(suspect, theirs));
     let views = views(is_gated(reference, ours), is_gated(suspect, theirs));
     let all = |n: usize| (0..n).collect::<Vec<usize>>();
     let mut assignments = Vec::new();
     let mut is_certified = true;
+    let mut drawn = (n_reference == n_suspect).then(|| DrawnUnits::new(theirs, n_suspect, seed));
     for view in views {
         let a = signatures(reference, ours.slot(view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
         let b = signatures(suspect, theirs.slot(view.role), &all(n_suspect), &tokens.suspect, usize::MAX)?;
         let n_tokens = a.len() / n_reference.max(1);
         let matrix = correlations(&a, &b, n_tokens, view.sign_is_free)?;
+        if let Some(drawn) = &mut drawn {
+            drawn.push(&a, &b);
+        }
         drop((a, b));
         // Signatures are of length 1 or 0, so every entry is finite.
         let Ok(found) = maximum_weight_assignment(&matrix, n_reference, n_suspect) else { continue };
@@ -277,7 +292,7 @@ fn in_full(
     } else {
         Vec::new()
     };
-    Ok(BlockMatch {
+    let block = BlockMatch {
         suspect: theirs,
         reference: ours,
         is_on_path,
@@ -287,5 +302,6 @@ fn in_full(
         agreements,
         counterparts: counterparts(&assignments, n_suspect),
         is_certified,
-    })
+    };
+    Ok((block, drawn.and_then(|drawn| drawn.aligned())))
 }

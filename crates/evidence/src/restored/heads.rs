@@ -1,6 +1,5 @@
 //! Attention heads in the reference's terms: order and basis undone, and the map inside each head that the function does not see.
 
-use super::units::{out_of_order, role_of};
 use super::{Basis, Disguise, RestoredRole};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
@@ -35,7 +34,7 @@ pub(super) fn restore(
     disguise: &mut Disguise,
 ) -> Result<Vec<RestoredRole>, MethodError> {
     disguise.heads += block.n_matched();
-    disguise.heads_moved += out_of_order(block);
+    disguise.heads_moved += block.n_out_of_order();
     let (Some(basis), Some(ours), Some(theirs)) = (bases.get(&block.suspect.stack), matching.reference.heads(), matching.suspect.heads())
     else {
         return Ok(Vec::new());
@@ -63,7 +62,7 @@ pub(super) fn restore(
             }
             suspect.extend(b);
         }
-        restored.push(role_of(block, role, chosen.len(), &reference, &suspect));
+        restored.push(RestoredRole::of_block(block, (role, chosen.len()), basis.width, seed, [&reference, &suspect])?);
     }
     disguise.heads_turned += turned.iter().filter(|t| **t).count();
     disguise.heads_looked_at += turned.len();

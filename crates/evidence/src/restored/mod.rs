@@ -40,11 +40,37 @@ pub struct RestoredRole {
     pub n: usize,
     /// Of the values after undoing.
     pub remainder: Remainder,
-    /// Some of the differences after undoing, `[rows, width]`, to look for a low rank.
-    pub(crate) differences: Vec<f32>,
+    /// The rank of what remains of matrices, where it is low.
+    pub(crate) rank: DifferenceRank,
+}
+
+/// The rank of a difference. The difference itself is not kept: those of all roles would be as large as the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DifferenceRank {
+    /// Nobody looked: a table of tokens.
+    NotExamined,
+    /// As an adapter of this rank leaves it.
+    Low(usize),
+    /// Of no low rank.
+    Full,
 }
 
 impl RestoredRole {
+    /// From `n` units or heads of a block: what they are in the reference, and in the suspect in the reference's terms, `[rows, width]`.
+    fn of_block(
+        block: &BlockMatch,
+        (role, n): (Role, usize),
+        width: usize,
+        seed: u64,
+        [reference, suspect]: [&[f32]; 2],
+    ) -> Result<Self, MethodError> {
+        let mut remainder = Remainder::default();
+        remainder.add(reference, suspect);
+        let differences: Vec<f32> = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
+        let rank = remainder::difference_rank(&differences, width, &remainder, seed)?;
+        Ok(Self { block: Some(block.suspect), stack: block.suspect.stack, role, matched: block.matched_share(), n, remainder, rank })
+    }
+
     /// Whether a weight of the suspect is this role.
     pub(crate) fn is_of(&self, slot: Slot) -> bool {
         let block = self.block.map_or((None, None), |b| (Some(b.layer), b.expert));
@@ -52,6 +78,9 @@ impl RestoredRole {
     }
 }
 
+/// Matched units that the turn is fitted on and checked on, in all blocks together, where the stream is not wider than half of it: rows as wide
+/// as the stream of both sides are in memory for each.
+const MAX_ANCHORS: usize = 8192;
 /// Mean cosine of held-out tokens from which tables are another's where no block is.
 const TABLES_KEPT: f64 = 0.8;
 
@@ -64,7 +93,7 @@ pub struct Restored {
     pub(crate) disguise: Disguise,
     /// The suspect as a mixture of the reference and the parents, in this order, with what each of them alone leaves.
     pub(crate) mixture: Option<(MixtureFit, Vec<f64>)>,
-    /// Names of the parents.
+    /// Names of the parents in the mixture, in its order.
     pub(crate) parents: Vec<String>,
     /// Units of one block before and after.
     pub picture: Option<UndonePicture>,
@@ -88,8 +117,10 @@ impl Restored {
             for (i, (a, b)) in tokens.reference.embed.chunks_exact(width).zip(tokens.suspect.embed.chunks_exact(width)).enumerate() {
                 if i % 2 == 0 { &mut fit } else { &mut check }.push(a, b, width);
             }
-            for (i, block) in units.iter().filter(|block| block.suspect.stack == stack).enumerate() {
-                let (a, b) = units::anchors(matching, block, seed)?;
+            let blocks: Vec<_> = units.iter().filter(|block| block.suspect.stack == stack).collect();
+            let most = MAX_ANCHORS.max(2 * width) / blocks.len().max(1);
+            for (i, block) in blocks.into_iter().enumerate() {
+                let (a, b) = units::anchors(matching, block, most, seed)?;
                 if i % 2 == 0 { &mut fit } else { &mut check }.push(&a, &b, width);
             }
             // Without blocks that match, the turn rests on the tables alone; those of strangers can be turned towards each other a little.
@@ -102,9 +133,10 @@ impl Restored {
             return Ok(None);
         }
         let mut disguise = Disguise::default();
-        let names = parents.iter().map(|parent| parent.model.path.display().to_string()).collect();
         let parents: Vec<Canonical<'_>> =
             parents.iter().filter_map(|parent| Canonical::new(parent.model).transpose()).collect::<Result<_, _>>()?;
+        // Of those that a family describes: each name stands beside a coefficient.
+        let names = parents.iter().map(|parent| parent.model().path.display().to_string()).collect();
         let mut ingredients = Ingredients::new(&parents);
         let mut roles = units::tables(matching, &bases)?;
         for block in &units {

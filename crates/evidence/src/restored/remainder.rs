@@ -1,6 +1,6 @@
 //! What remains between a copy and the reference once the disguise is undone: in numbers, and in the words of relations.
 
-use super::{Restored, RestoredRole};
+use super::{DifferenceRank, Restored, RestoredRole};
 use crate::adapter::adapter_rank;
 use crate::grid::{self, GRID_ROUNDING};
 use crate::matching::Matching;
@@ -78,7 +78,7 @@ impl Restored {
             (false, true) => ROUNDING[0],
             (false, false) => ROUNDING[1],
         };
-        let changed = if difference > explained && pruned.is_none() { Some(changed(&roles, difference, matching, seed)?) } else { None };
+        let changed = if difference > explained && pruned.is_none() { Some(changed(&roles, difference)) } else { None };
         Ok([quantized, pruned, changed].into_iter().flatten().collect())
     }
 }
@@ -111,7 +111,9 @@ impl Stored {
             stored.is_narrow |= is_narrow(info.encoding);
             stored.looked += 1;
             let grid = if info.is_on_grid() {
-                Some(if info.encoding.to_string().contains('4') { "a stored grid of 4 bits" } else { "a stored grid" })
+                // With their scales, grids of four bits take from four to five.
+                let is_of_four = (4.0..=5.0).contains(&info.encoding.bits_per_value());
+                Some(if is_of_four { "a stored grid of 4 bits" } else { "a stored grid" })
             } else {
                 grid::look(model, weight, seed)?
             };
@@ -157,23 +159,29 @@ fn own_zeros(matching: &Matching<'_>, role: &RestoredRole) -> Result<f64, Method
 }
 
 /// The word for differences that storing does not explain.
-fn changed(roles: &[&RestoredRole], difference: f64, matching: &Matching<'_>, seed: u64) -> Result<Relation, MethodError> {
-    let examined = roles.iter().filter(|r| !r.differences.is_empty());
-    let ranks: Vec<Option<usize>> = examined.map(|r| low_rank(r, matching, seed)).collect::<Result<_, _>>()?;
-    Ok(match ranks.into_iter().collect::<Option<Vec<usize>>>().and_then(|ranks| ranks.into_iter().max()) {
+fn changed(roles: &[&RestoredRole], difference: f64) -> Relation {
+    let ranks = roles.iter().filter_map(|role| match role.rank {
+        DifferenceRank::NotExamined => None,
+        DifferenceRank::Low(rank) => Some(Some(rank)),
+        DifferenceRank::Full => Some(None),
+    });
+    match ranks.collect::<Option<Vec<usize>>>().and_then(|ranks| ranks.into_iter().max()) {
         Some(rank) => Relation { name: "adapter", words: format!("what remains has rank {rank} or less in every examined matrix") },
         None => {
             let words = format!("once the disguise is undone, {} roles of blocks differ by {difference:.4} in the median", roles.len());
             Relation { name: "finetune", words }
         }
-    })
+    }
 }
 
-/// The rank of a role's difference, if it is low.
-fn low_rank(role: &RestoredRole, matching: &Matching<'_>, seed: u64) -> Result<Option<usize>, MethodError> {
-    let Some(tokens) = matching.tokens.stacks.get(&role.stack) else { return Ok(None) };
-    let width = tokens.suspect.width;
-    let rows = role.differences.len() / width.max(1);
+/// The rank of a difference, `[rows, width]`, if it is low.
+pub(super) fn difference_rank(differences: &[f32], width: usize, remainder: &Remainder, seed: u64) -> Result<DifferenceRank, MethodError> {
+    let rows = differences.len() / width.max(1);
     let n_values = LOW_RANK.min(rows.min(width) / 3);
-    adapter_rank(width, n_values, seed, role.remainder.relative_difference(), |push| Ok(push(&role.differences).is_ok()))
+    let rank = adapter_rank(width, n_values, seed, remainder.relative_difference(), |push| Ok(push(differences).is_ok()))?;
+    Ok(match (differences.is_empty(), rank) {
+        (true, _) => DifferenceRank::NotExamined,
+        (false, Some(rank)) => DifferenceRank::Low(rank),
+        (false, None) => DifferenceRank::Full,
+    })
 }

@@ -1,7 +1,7 @@
 //! Hidden units and tables of tokens in the reference's terms.
 
 use super::ingredients::{Ingredients, Portion};
-use super::{Basis, Disguise, Remainder, RestoredRole, Turn};
+use super::{Basis, DifferenceRank, Disguise, Remainder, RestoredRole, Turn};
 use crate::matching::{BlockMatch, Group, Matching};
 use crate::method::MethodError;
 use sources::canonical::Canonical;
@@ -24,8 +24,8 @@ pub(super) fn drawn(block: &BlockMatch, seed: u64) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// The first reading view that both sides have, of matched units: rows for fitting the basis.
-pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
-    let (ours, theirs) = drawn(block, seed);
+pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, most: usize, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
+    let (ours, theirs): (Vec<usize>, Vec<usize>) = block.drawn_pairs("restored", DRAWN.min(most), seed).into_iter().unzip();
     let role = if is_gated(matching, block) { Role::MlpGate } else { Role::MlpUp };
     vectors(matching, block, role, &ours, &theirs)
 }
@@ -59,7 +59,7 @@ pub(super) fn restore(
 ) -> Result<Vec<RestoredRole>, MethodError> {
     let (ours, theirs) = drawn(block, seed);
     disguise.units += block.n_matched();
-    disguise.units_moved += out_of_order(block);
+    disguise.units_moved += block.n_out_of_order();
     disguise.units_added += block.n_suspect.saturating_sub(block.n_reference);
     let Some(basis) = bases.get(&block.suspect.stack) else { return Ok(Vec::new()) };
     let gated = is_gated(matching, block);
@@ -84,34 +84,11 @@ pub(super) fn restore(
             let portion = Portion { block, role, units: &ours, reference: &reference, suspect: &suspect, turn: &basis.turn };
             ingredients.push([&matching.reference, &matching.suspect], &portion)?;
         }
-        restored.push(role_of(block, role, ours.len(), &reference, &suspect));
+        restored.push(RestoredRole::of_block(block, (role, ours.len()), basis.width, seed, [&reference, &suspect])?);
     }
     disguise.units_scaled += scaled.iter().filter(|s| **s).count();
     disguise.units_looked_at += scaled.len();
     Ok(restored)
-}
-
-/// Matched units that stand elsewhere: at another index, or where units were taken out or put in, which shifts the others and changes no order,
-/// outside of a longest run of rising indices.
-pub(super) fn out_of_order(block: &BlockMatch) -> usize {
-    if block.n_suspect == block.n_reference {
-        return block.counterparts.iter().enumerate().filter(|(i, unit)| unit.is_some_and(|unit| unit != *i)).count();
-    }
-    // The least last index of a rising run of each length (Fredman, Discrete Mathematics 11, 1975).
-    let mut last: Vec<usize> = Vec::new();
-    for &unit in block.counterparts.iter().flatten() {
-        let place = last.partition_point(|&end| end < unit);
-        if place == last.len() { last.push(unit) } else { last[place] = unit }
-    }
-    block.n_matched() - last.len()
-}
-
-pub(super) fn role_of(block: &BlockMatch, role: Role, n: usize, reference: &[f32], suspect: &[f32]) -> RestoredRole {
-    let mut remainder = Remainder::default();
-    remainder.add(reference, suspect);
-    let differences = suspect.iter().zip(reference).map(|(b, a)| b - a).collect();
-    let matched = block.matched_share();
-    RestoredRole { block: Some(block.suspect), stack: block.suspect.stack, role, matched, n, remainder, differences }
 }
 
 /// The least-squares factor that leads from one vector to the other; 1 where there is none.
@@ -147,7 +124,7 @@ pub(super) fn tables(matching: &Matching<'_>, bases: &BTreeMap<Stack, Basis>) ->
                 matched: common * kept as f64 / n.max(1) as f64,
                 n,
                 remainder,
-                differences: Vec::new(),
+                rank: DifferenceRank::NotExamined,
             });
         }
     }

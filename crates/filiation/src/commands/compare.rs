@@ -5,13 +5,15 @@ use crate::cli::{Compare, Format};
 use crate::commands::explain::find_method;
 use crate::controls::Registry;
 use crate::controls::beside::Choice;
+use crate::models::{Compared, Opened, open_weights};
+use crate::outputs::{self, Observed, Prompting};
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::{Error, whole};
 use evidence::{Advance, METHODS, Method, Prepared, Side};
-use sources::{FormatError, Model, SourceError, digest, hub};
+use forward::Observation;
+use sources::Model;
 use std::collections::BTreeMap;
-use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
@@ -27,32 +29,43 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
         tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
     }
-    let reference = open(&args.reference, progress)?;
-    let suspect = open(&args.suspect, progress)?;
-    let controls: Vec<Model> = args.control.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
-    let parents: Vec<Model> = args.parent.iter().map(|path| open(path, progress)).collect::<Result<_, _>>()?;
+    let prompting = Prompting::of(args.prompts.as_deref(), args.run, &methods)?;
+    let reference = Opened::of(&args.reference, progress)?;
+    let suspect = Opened::of(&args.suspect, progress)?;
+    let controls: Vec<Opened> = args.control.iter().map(|path| Opened::of(path, progress)).collect::<Result<_, _>>()?;
+    let parents: Vec<Model> = args.parent.iter().map(|path| open_weights(path, progress)).collect::<Result<_, _>>()?;
 
-    let reference_custody = custody(&reference, "digests of the reference", progress)?;
-    let suspect_custody = custody(&suspect, "digests of the suspect", progress)?;
-    let mut choice = Choice::beside(&reference_custody, &suspect_custody, progress);
-    for (path, control) in args.control.iter().zip(controls) {
-        choice.take_given(path.clone(), control)?;
-    }
+    let reference = reference.digested("digests of the reference", progress)?;
+    let suspect = suspect.digested("digests of the suspect", progress)?;
+    let mut choice = Choice::beside(&reference.custody, &suspect.custody, progress);
+    controls.into_iter().try_for_each(|control| choice.take_given(control))?;
     if let Some(registry) = Registry::of_user().filter(|_| !args.no_registered_controls) {
-        choice.take_registered(&registry, &reference)?;
+        choice.take_registered(&registry, &reference.model)?;
     }
     let controls = choice.finish();
 
-    let reference_side = side(&reference)?;
-    let suspect_side = side(&suspect)?;
-    let parents: Vec<Side<'_>> = parents.iter().map(side).collect::<Result<_, _>>()?;
+    let reference_run = prompting.observe(&reference, "reference", progress)?;
+    // What nothing can be held against need not be run.
+    let run = |model, what| if reference_run.is_ok() { prompting.observe(model, what, progress) } else { Ok(reference_run.clone()) };
+    let suspect_run = run(&suspect, "suspect")?;
+    let control_runs: Vec<Observed<'_>> = controls.iter().map(|control| run(control, "control")).collect::<Result<_, Error>>()?;
+    note_unrun(&controls, &control_runs, reference_run.is_ok(), progress);
+
+    let reference_side = reference.side()?;
+    let suspect_side = suspect.side()?;
+    let parents: Vec<Side<'_>> = parents.iter().map(Side::new).collect::<Result<_, _>>()?;
     let parents: Vec<&Side<'_>> = parents.iter().collect();
-    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?;
+    let beside_suspect: Vec<&Observation> = control_runs.iter().flatten().map(AsRef::as_ref).collect();
+    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?
+        .with_outputs(outputs::beside(&reference_run, ("suspect", &suspect_run), &beside_suspect));
     let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
-    for control in &controls {
-        let control_side = side(&control.model)?;
-        let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?;
+    for (i, control) in controls.iter().enumerate() {
+        let control_side = control.side()?;
+        let others = control_runs.iter().enumerate().filter(|(other, _)| *other != i);
+        let others: Vec<&Observation> = others.filter_map(|(_, run)| run.as_deref().ok()).collect();
+        let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?
+            .with_outputs(outputs::beside(&reference_run, ("control", &control_runs[i]), &others));
         let outcomes = observe(&prepared, "control", &methods, progress)?;
         beside.push(ControlOutcomes { control, outcomes });
     }
@@ -63,8 +76,9 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let report = assemble::report(&Examined {
         args,
         case: &case,
-        reference_custody: &reference_custody,
-        suspect_custody: &suspect_custody,
+        reference: &reference,
+        suspect: &suspect,
+        prompts: reference_run.is_ok().then_some(&prompting.prompts),
         outcomes: &outcomes,
         controls: &beside,
         verdict: &verdict,
@@ -88,25 +102,13 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     Ok(conclusion)
 }
 
-/// Opens what an argument names, with its warnings on stderr.
-pub(crate) fn open(path: &Path, progress: &Progress) -> Result<Model, Error> {
-    let model = Model::open(&hub::resolve(path, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
-    if model.is_adapter {
-        return Err(not_weights(&model).into());
+/// A control that cannot be run counts for weights alone; the reader of the report should know why.
+fn note_unrun(controls: &[Compared], runs: &[Observed<'_>], is_asked: bool, progress: &Progress) {
+    for (control, run) in controls.iter().zip(runs) {
+        if let (Err(why), true) = (run, is_asked) {
+            progress.note(&format!("note: control `{}` was not run on prompts: {why}", control.given.display()));
+        }
     }
-    for warning in &model.warnings {
-        progress.note(&format!("warning: `{}`: {warning}", path.display()));
-    }
-    Ok(model)
-}
-
-pub(crate) fn custody(model: &Model, what: &str, progress: &Progress) -> Result<digest::Custody, Error> {
-    let phase = progress.bytes(what, digest::custody_bytes(model));
-    Ok(digest::custody(model, &|n| phase.advance(n))?)
-}
-
-fn side(model: &Model) -> Result<Side<'_>, Error> {
-    Ok(Side::new(model)?)
 }
 
 fn prepare<'a>(
@@ -139,12 +141,4 @@ fn by_method(controls: &[ControlOutcomes<'_>]) -> BTreeMap<&'static str, Vec<Con
         }
     }
     by_method
-}
-
-/// An adapter changes a model and is none: nothing in it corresponds to weights, which would look like independence.
-fn not_weights(model: &Model) -> SourceError {
-    let base = model.claims.base_models.first().map_or(String::new(), |claim| format!(" (its card names `{}`)", claim.value));
-    FormatError::new("model", "an adapter: low-rank changes to another model's weights", "the weights themselves")
-        .hint(format!("merge it into its base model{base} with the library that made it, then compare the result"))
-        .at(&model.path)
 }

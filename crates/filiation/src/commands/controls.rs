@@ -2,12 +2,11 @@
 
 use crate::Error;
 use crate::cli::{Controls, Format};
-use crate::commands::compare::{custody, open};
 use crate::commands::inspect::grouped;
 use crate::controls::{Added, Registered, Registry, absolute};
+use crate::models::{custody, open_weights, resolve};
 use crate::printer::{Printer, printable};
 use crate::progress::Progress;
-use sources::hub;
 use std::path::{Path, PathBuf};
 
 /// Names what the list as JSON holds; changes with a major version only.
@@ -34,7 +33,7 @@ pub(crate) fn run(command: &Controls, printer: &Printer, progress: &Progress) ->
 fn add(registry: &Registry, models: &[PathBuf], progress: &Progress) -> Result<String, Error> {
     let mut controls = Vec::new();
     for path in models {
-        let model = open(path, progress)?;
+        let model = open_weights(path, progress)?;
         controls.push(Registered::new(&model, &custody(&model, "digests of a control", progress)?)?);
     }
     let mut text = String::new();
@@ -75,7 +74,7 @@ fn find<'a>(all: &'a [Registered], name: &Path) -> Result<&'a Registered, Error>
         let digits = digits.to_ascii_lowercase();
         all.iter().filter(|control| digits.len() >= MIN_DIGITS && control.tensor_root.starts_with(&digits)).collect()
     };
-    let resolved = hub::resolve(name, hub::cache(|variable| std::env::var_os(variable)).as_deref()).unwrap_or_else(|_| name.to_owned());
+    let resolved = resolve(name).unwrap_or_else(|_| name.to_owned());
     let resolved = absolute(&resolved)?;
     let at_path = all.iter().find(|control| control.path == resolved);
     let of_root = name.to_str().map(by_root).unwrap_or_default();

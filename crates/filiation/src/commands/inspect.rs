@@ -2,20 +2,18 @@
 
 use crate::Error;
 use crate::cli::{Format, Inspect};
+use crate::models::{custody, resolve};
 use crate::printer::{Printer, printable, wrap};
 use crate::progress::Progress;
 use evidence::Side;
 use serde_json::json;
-use sources::digest::{self, Custody};
-use sources::{Model, TensorSource, hub};
+use sources::digest::Custody;
+use sources::{Model, TensorSource};
 use std::collections::BTreeMap;
 
 pub(crate) fn run(args: &Inspect, printer: &Printer, progress: &Progress) -> Result<(), Error> {
-    let model = Model::open(&hub::resolve(&args.model, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
-    let custody = {
-        let phase = progress.bytes("digests", digest::custody_bytes(&model));
-        digest::custody(&model, &|n| phase.advance(n))?
-    };
+    let model = Model::open(&resolve(&args.model)?)?;
+    let custody = custody(&model, "digests", progress)?;
     let side = Side::new(&model)?;
     match args.format {
         Format::Json => printer.result(&serde_json::to_string_pretty(&as_json(&side, &custody)).map_err(|e| Error::Report(e.to_string()))?),

@@ -2,11 +2,12 @@
 
 use crate::Error;
 use crate::cli::{Disguise, Dtype};
+use crate::models::open;
 use crate::printer::{Printer, printable, wrap};
 use crate::progress::Progress;
 use lab::steps::STEPS;
 use lab::{Precision, Request};
-use sources::{Model, digest, hub};
+use sources::digest;
 
 /// Columns of the list, and of the name that starts a line of it.
 const WIDTH: usize = 80;
@@ -19,10 +20,7 @@ pub(crate) fn disguise(args: &Disguise, printer: &Printer, progress: &Progress) 
     let (Some(path), Some(folder)) = (&args.model, &args.output) else {
         return Err(Error::Usage { message: "model and folder: found one of them at most, expected both".into(), hint: None });
     };
-    let model = Model::open(&hub::resolve(path, hub::cache(|name| std::env::var_os(name)).as_deref())?)?;
-    for warning in &model.warnings {
-        progress.note(&format!("warning: `{}`: {warning}", path.display()));
-    }
+    let model = open(path, progress)?;
     let precision = match args.dtype {
         Dtype::AsStored => Precision::AsStored,
         Dtype::F32 => Precision::Of(lab::Dtype::F32),

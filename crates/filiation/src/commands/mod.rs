@@ -7,3 +7,4 @@ pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod methods;
+pub(crate) mod observe;

@@ -2,28 +2,19 @@
 
 use super::{Registry, shape_class};
 use crate::Error;
-use crate::commands::compare::{custody, open};
+use crate::models::{Compared, Opened};
 use crate::progress::Progress;
 use sources::Model;
 use sources::digest::Custody;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Hexadecimal digits of a root that a warning shows.
 const SHOWN: usize = 16;
 
-/// A control, opened and digested.
-pub(crate) struct Chosen {
-    /// How `--control` names it.
-    pub(crate) given: PathBuf,
-    pub(crate) model: Model,
-    pub(crate) custody: Custody,
-}
-
 /// Takes each model once: equal tensor roots are one model, and the two sides are no controls of themselves.
 pub(crate) struct Choice<'a> {
     progress: &'a Progress,
-    chosen: Vec<Chosen>,
+    chosen: Vec<Compared>,
     /// What each root is called that can no more be taken.
     taken: BTreeMap<String, String>,
 }
@@ -35,13 +26,13 @@ impl<'a> Choice<'a> {
     }
 
     /// Takes a control that was given on the command line, unless it is there already.
-    pub(crate) fn take_given(&mut self, given: PathBuf, model: Model) -> Result<(), Error> {
-        let custody = custody(&model, "digests of a control", self.progress)?;
-        if let Some(name) = self.taken.get(&custody.tensor_root) {
-            self.progress.note(&format!("warning: control `{}` left out: it has the tensor root of {name}", given.display()));
+    pub(crate) fn take_given(&mut self, opened: Opened) -> Result<(), Error> {
+        let control = opened.digested("digests of a control", self.progress)?;
+        if let Some(name) = self.taken.get(&control.custody.tensor_root) {
+            self.progress.note(&format!("warning: control `{}` left out: it has the tensor root of {name}", control.given.display()));
             return Ok(());
         }
-        self.take(Chosen { given, model, custody });
+        self.take(control);
         Ok(())
     }
 
@@ -53,19 +44,17 @@ impl<'a> Choice<'a> {
             if self.taken.contains_key(&registered.tensor_root) {
                 continue;
             }
-            let opened = open(&registered.path, self.progress).and_then(|model| {
-                let custody = custody(&model, "digests of a control", self.progress)?;
-                Ok((model, custody))
-            });
+            let opened =
+                Opened::of(&registered.path, self.progress).and_then(|opened| opened.digested("digests of a control", self.progress));
             let why = match opened {
-                Ok((model, custody)) if custody.tensor_root == registered.tensor_root => {
-                    self.take(Chosen { given: registered.path, model, custody });
+                Ok(control) if control.custody.tensor_root == registered.tensor_root => {
+                    self.take(control);
                     continue;
                 }
-                Ok((_, custody)) => format!(
+                Ok(control) => format!(
                     "`{}`: tensor root: found {}…, expected {}… as registered",
                     registered.path.display(),
-                    &custody.tensor_root[..SHOWN],
+                    &control.custody.tensor_root[..SHOWN],
                     &registered.tensor_root[..SHOWN]
                 ),
                 Err(error) => error.to_string(),
@@ -79,12 +68,12 @@ impl<'a> Choice<'a> {
         Ok(())
     }
 
-    fn take(&mut self, control: Chosen) {
+    fn take(&mut self, control: Compared) {
         self.taken.insert(control.custody.tensor_root.clone(), format!("the control `{}`", control.given.display()));
         self.chosen.push(control);
     }
 
-    pub(crate) fn finish(self) -> Vec<Chosen> {
+    pub(crate) fn finish(self) -> Vec<Compared> {
         self.chosen
     }
 }

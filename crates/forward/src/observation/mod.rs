@@ -6,6 +6,7 @@
 mod finish;
 mod image;
 mod layout;
+mod observe;
 mod read;
 mod recorder;
 mod sketch;
@@ -14,14 +15,19 @@ mod views;
 mod write;
 
 pub use image::{Image, image, image_from_rows};
+pub use observe::{ALL_TAPS, ObserveError, Observer};
 pub use recorder::Recorder;
 pub use views::Sketches;
 
 use half::f16;
 use sources::form::NormKind;
+use sources::tensor::MetaValue;
+use sources::{Format, Model};
 
 /// Names the form of the container.
 pub const OBSERVATION_SCHEMA: &str = "urn:filiation:observation:v1";
+/// What all versions of the schema begin with.
+const OBSERVATION_FAMILY: &str = "urn:filiation:observation:";
 /// Numbers in the sketch of a unit.
 pub const SKETCH_WIDTH: usize = 512;
 /// Words whose residual stream is kept, at most.
@@ -139,4 +145,12 @@ pub struct Observation {
     pub(crate) stream: Option<Stream>,
     /// `None` where the model gives none, or where they were not observed.
     pub logits: Option<Logits>,
+}
+
+impl Observation {
+    /// Whether a file that was opened as a model holds what one does, and none of its weights.
+    pub fn is_in(opened: &Model) -> bool {
+        let schema = opened.metadata.get("schema");
+        opened.format == Format::Safetensors && matches!(schema, Some(MetaValue::Text(schema)) if schema.starts_with(OBSERVATION_FAMILY))
+    }
 }

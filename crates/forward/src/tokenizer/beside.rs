@@ -22,11 +22,11 @@ pub(super) fn tokenizer(folder: &Path, config: Option<&Value>) -> Result<Option<
 }
 
 fn text_of(path: &Path) -> Result<String, NotRunnable> {
-    String::from_utf8(read(path)?).map_err(|error| NotRunnable::new(format!("`{}` is not UTF-8 text: {error}", path.display())))
+    String::from_utf8(read(path)?).map_err(|error| NotRunnable(format!("`{}` is not UTF-8 text: {error}", path.display())))
 }
 
 fn json_of(path: &Path) -> Result<Value, NotRunnable> {
-    serde_json::from_slice(&read(path)?).map_err(|error| NotRunnable::new(format!("`{}` is not JSON: {error}", path.display())))
+    serde_json::from_slice(&read(path)?).map_err(|error| NotRunnable(format!("`{}` is not JSON: {error}", path.display())))
 }
 
 /// BERT's splitter: words of letters, single signs of punctuation, and the longest known pieces of each word.

@@ -21,14 +21,14 @@ pub(super) fn tokenizer(metadata: &Metadata) -> Result<Option<Value>, NotRunnabl
         return Ok(None);
     }
     let Some(tokenizer) = gguf::tokenizer(metadata) else {
-        return Err(NotRunnable::new("the tokenizer in the GGUF metadata is not well formed"));
+        return Err(NotRunnable("the tokenizer in the GGUF metadata is not well formed".into()));
     };
     let reader = Reader { metadata, tokenizer: &tokenizer };
     match tokenizer.model.as_str() {
         "llama" => reader.sentencepiece(),
         "gpt2" => reader.byte_level(),
         "bert" => Ok(reader.wordpiece()),
-        other => Err(NotRunnable::new(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug()))),
+        other => Err(NotRunnable(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug()))),
     }
     .map(Some)
 }
@@ -79,11 +79,7 @@ impl Reader<'_> {
     }
 
     fn sentencepiece(&self) -> Result<Value, NotRunnable> {
-        let architecture = match self.metadata.get("general.architecture") {
-            Some(MetaValue::Text(name)) => name.as_str(),
-            _ => "",
-        };
-        let is_gemma = architecture.starts_with("gemma");
+        let is_gemma = matches!(self.metadata.get("general.architecture"), Some(MetaValue::Text(name)) if name.starts_with("gemma"));
         // Files of Gemma spell runs of spaces as spaces, and single ones as SentencePiece does.
         let respelled = |token: &String| {
             let is_run = token.len() > 1 && token.bytes().all(|byte| byte == b' ');
@@ -104,21 +100,18 @@ impl Reader<'_> {
             merges(&tokens, Order::Scores(&scores))
         } else {
             let (found, n) = (scores.len(), tokens.len());
-            return Err(NotRunnable::new(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens")));
+            return Err(NotRunnable(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens")));
         };
-        let spaces = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
-        let (normalizer, pre_tokenizer) = match (self.flag("add_space_prefix", true), architecture) {
-            (false, _) => (spaces, Value::Null),
-            // Phi-3 puts its space before a text that begins with one, too; nothing in the file says so.
-            (true, "phi3") => (json!({ "type": "Sequence", "normalizers": [{ "type": "Prepend", "prepend": "▁" }, spaces] }), Value::Null),
-            (true, _) => (Value::Null, json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false })),
-        };
+        // SentencePiece puts its space before every text, one that begins with a space included.
+        let mut normalizers = vec![json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" })];
+        if self.flag("add_space_prefix", true) {
+            normalizers.insert(0, json!({ "type": "Prepend", "prepend": "▁" }));
+        }
         let unknown = self.special("unknown_token_id").map(|(token, _)| token);
         Ok(json!({
             "version": "1.0",
             "added_tokens": self.added(&tokens),
-            "normalizer": normalizer,
-            "pre_tokenizer": pre_tokenizer,
+            "normalizer": { "type": "Sequence", "normalizers": normalizers },
             "post_processor": self.frame(true),
             "model": {
                 "type": "BPE", "unk_token": unknown, "fuse_unk": true, "byte_fallback": true,
@@ -134,7 +127,7 @@ impl Reader<'_> {
         };
         let Some(split) = Split::named(rule) else {
             let rule = rule.escape_debug();
-            return Err(NotRunnable::new(format!(
+            return Err(NotRunnable(format!(
                 "the tokenizer in the GGUF metadata splits texts by the rule `{rule}`, which is not known here"
             )));
         };

@@ -15,6 +15,20 @@ pub struct Case {
     pub controls: Vec<Side>,
     /// The seed of everything that is drawn.
     pub seed: u64,
+    /// The prompts that the models were run on; null where they were not.
+    pub prompts: Option<Prompts>,
+}
+
+/// A set of prompts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Prompts {
+    /// Name and version.
+    pub label: String,
+    /// SHA-256 of the texts: equal for equal texts in equal order.
+    pub digest: String,
+    /// How many.
+    pub n_prompts: u64,
 }
 
 /// One model.

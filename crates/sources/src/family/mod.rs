@@ -29,7 +29,23 @@ macro_rules! family_files {
     };
 }
 
-family_files!["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3", "gpt2", "gpt_neox", "olmo2", "bert", "t5", "whisper"];
+family_files![
+    "llama",
+    "qwen2",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "gpt2",
+    "gpt_neox",
+    "olmo2",
+    "bert",
+    "t5",
+    "whisper"
+];
 
 /// The families that this program knows.
 ///

@@ -77,12 +77,6 @@ impl PairedMoments {
         (self.sum_aa > 0.0 && ratio.is_finite()).then(|| ratio.sqrt())
     }
 
-    /// `√(Σ a² / n)`; `None` where there are no pairs or a is not finite.
-    pub fn root_mean_square_a(&self) -> Option<f64> {
-        let mean = self.sum_aa / self.n as f64;
-        mean.is_finite().then(|| mean.sqrt())
-    }
-
     /// Share of the pairs that are equal bit for bit; `None` where there are none.
     pub fn equal_fraction(&self) -> Option<f64> {
         (self.n > 0).then(|| self.n_equal as f64 / self.n as f64)

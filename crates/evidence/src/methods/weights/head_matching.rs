@@ -1,7 +1,6 @@
 //! `weights.head-matching`: do two independent ways of recognising attention heads recognise the same ones?
 
-use super::unit_matching::observation;
-use crate::agreement_profile::profile;
+use crate::agreement_profile::AgreementProfile;
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Method, MethodError, Outcome};
 
@@ -50,9 +49,9 @@ impl Method for HeadMatching {
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
         let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
-        let Some(found) = profile(&matching.heads, "heads", case.seed) else {
+        let Some(found) = AgreementProfile::of(&matching.heads, "heads", case.seed) else {
             return Ok(Outcome::not_applicable("the number of heads is not known on both sides, or no stack has common tokens"));
         };
-        Ok(Outcome::Observed(observation(found, "matched heads", "heads", matching.common_tokens())))
+        Ok(Outcome::Observed(found.observation(matching.common_tokens())))
     }
 }

@@ -89,7 +89,7 @@ impl Method for UnitAlignment {
             .flatten()
             .collect();
         let over_tokens = match case.matching {
-            Ok(matching) => matching.by_index(case.seed)?.into_iter().filter(|b| b.n_units >= MIN_UNITS).map(Block::from).collect(),
+            Ok(matching) => matching.by_index.iter().filter(|b| b.n_units >= MIN_UNITS).map(Block::from).collect(),
             Err(_) => Vec::new(),
         };
         let as_stored = Looked::new(blocks, "as stored", 4.0, if case.correspondence.layers_changed { path_choices(case) } else { 0.0 });
@@ -102,8 +102,8 @@ impl Method for UnitAlignment {
     }
 }
 
-impl From<ByIndex> for Block {
-    fn from(found: ByIndex) -> Self {
+impl From<&ByIndex> for Block {
+    fn from(found: &ByIndex) -> Self {
         let what = if found.is_heads { "heads" } else { "MLP units" };
         Self {
             label: format!("block {}, {what} over tokens", found.group),

@@ -1,8 +1,8 @@
 //! `weights.unit-matching`: do two independent ways of recognising hidden units recognise the same ones?
 
-use crate::agreement_profile::{AgreementProfile, profile};
+use crate::agreement_profile::AgreementProfile;
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
-use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
+use crate::method::{Case, Method, MethodError, Outcome};
 
 card! {
     /// # Question
@@ -53,26 +53,9 @@ impl Method for UnitMatching {
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
         let Ok(matching) = case.matching else { return Ok(case.unmatched()) };
-        let Some(found) = profile(&matching.units, "units", case.seed) else {
+        let Some(found) = AgreementProfile::of(&matching.units, "units", case.seed) else {
             return Ok(Outcome::not_applicable("the two models have no MLPs in a stack whose tokens are common"));
         };
-        Ok(Outcome::Observed(observation(found, "matched units", "units", matching.common_tokens())))
+        Ok(Outcome::Observed(found.observation(matching.common_tokens())))
     }
-}
-
-/// An observation of agreements, for units and heads alike.
-pub(crate) fn observation(found: AgreementProfile, label: &str, what: &str, common_tokens: usize) -> Observation {
-    let AgreementProfile { statistic, n, n_agreeing, is_certified, profile, parts } = found;
-    let certificate =
-        if is_certified { "every assignment is exact by its dual certificate" } else { "an assignment's certificate did not close" };
-    let explanation = Explanation {
-        label: label.into(),
-        value: Some(statistic),
-        unit: "1",
-        words: format!(
-            "{n_agreeing} of {n} {what} have one counterpart in at least two views, over {common_tokens} common tokens; {certificate}"
-        ),
-        parts,
-    };
-    Observation { profile: Some(profile), ..Observation::new(statistic, n, None, explanation) }
 }
