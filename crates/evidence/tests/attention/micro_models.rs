@@ -1,65 +1,50 @@
 //! The ranking of micro models whose history is known (`testdata/models`, `testdata/lineage/README.md`).
 
-use super::{Answers, compare};
-use forward::{Network, Observation as Seen, Prompt, PromptSet, Recorder, Subject, Tokenizer, Wanted};
+use super::compare;
+use forward::{Observation as Seen, Observer, PromptSet, Wanted};
 use sources::Model;
-use sources::form::NormKind;
-use sources::vocabulary::Vocabulary;
 use std::path::Path;
 
-/// Every tenth prompt of the shared set: all kinds, many languages.
+/// Every eighth prompt of the shared set: thirty, of all kinds and many languages.
 fn prompts() -> PromptSet {
-    let text = include_str!("../../../../data/prompts/shared-v1.toml");
-    let PromptSet { name, version, licence, origin, prompts } = PromptSet::parse(text).unwrap();
-    let prompts: Vec<Prompt> = prompts.into_iter().step_by(4).collect();
-    PromptSet { name, version, licence, origin, prompts }
+    let mut set = PromptSet::shared().unwrap();
+    set.prompts = set.prompts.into_iter().step_by(8).collect();
+    set
 }
 
 fn observe(path: &str, prompts: &PromptSet) -> Seen {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(path);
-    let model = Model::open(&path).unwrap();
-    let network = Network::open(&model).unwrap();
-    let shape = network.shape();
-    let subject = Subject {
-        engine: "filiation-forward".into(),
-        tensor_root: None,
-        model: path.file_name().unwrap().to_string_lossy().into_owned(),
-        family: "llama".into(),
-        n_parameters: 602_976,
-        n_layers: shape.layers,
-        n_heads: shape.heads,
-        hidden: shape.hidden,
-        units: shape.units,
-        vocabulary: shape.vocabulary,
-        causal: shape.causal,
-        norm: NormKind::Rms,
-        logit_cap: shape.logit_cap,
-    };
-    let encoded = Tokenizer::of(&model).unwrap().encode_all(prompts, shape.max_positions).unwrap();
-    let sequences: Vec<Vec<u32>> = encoded.iter().map(|encoded| encoded.ids.clone()).collect();
+    let model = Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(path)).unwrap();
     let wanted = Wanted { attention: true, ..Wanted::default() };
-    let recorder = Recorder::new(&subject, prompts, encoded, &Vocabulary::default(), wanted).unwrap();
-    network.run(&sequences, &recorder).unwrap();
-    recorder.finish(None).unwrap()
+    Observer::new(&model, None, prompts, wanted).unwrap().run(&|_| {}).unwrap()
 }
 
 #[test]
 fn derived_models_rank_above_every_independent_one() {
     let prompts = prompts();
     let of = |path: &str| observe(path, &prompts);
-    let base = of("models/base");
-    let controls = ["seed-1", "seed-2", "seed-3", "seed-4", "other-data"].map(|name| of(&format!("lineage/{name}")));
-    let controls: Vec<&Seen> = controls.iter().collect();
-    for name in ["finetuned", "permuted-units", "independent"] {
-        let answers = compare(&base, &of(&format!("models/{name}")), &controls);
-        for row in &answers.claim().rows {
-            println!("{name}: {} {:.3?}", row.name, row.values.iter().map(|v| v.unwrap_or(f64::NAN)).collect::<Vec<_>>());
+    let (base, continued) = (of("models/base"), of("lineage/continued"));
+    let [seed_1, seed_2, seed_3, seed_4, other_data] =
+        ["seed-1", "seed-2", "seed-3", "seed-4", "other-data"].map(|name| of(&format!("lineage/{name}")));
+    // (reference, suspect, controls, least residual of what is derived)
+    let of_base: [&Seen; 5] = [&seed_1, &seed_2, &seed_3, &seed_4, &other_data];
+    let of_seed_1: [&Seen; 4] = [&seed_2, &seed_3, &seed_4, &other_data];
+    let derived = [
+        (&base, of("models/finetuned"), &of_base[..], 0.7),
+        (&base, of("models/permuted-units"), &of_base[..], 0.99),
+        (&seed_1, continued, &of_seed_1[..], 0.5),
+    ];
+    for (reference, suspect, controls, least) in derived {
+        let answers = compare(reference, &suspect, controls);
+        let claim = answers.claim();
+        let residuals: Vec<f64> = claim.rows.iter().map(|row| row.values[5].unwrap()).collect();
+        for row in &claim.rows {
+            println!("{}: {:.3?}", row.name, row.values);
         }
+        assert!(residuals[0] > least, "{}: {residuals:.3?}", suspect.subject.model);
+        assert!(residuals[1..].iter().all(|r| *r < 0.25), "{}: {residuals:.3?}", suspect.subject.model);
+        assert!((answers.r() - residuals[0]).abs() < 1e-9, "the claim and the method say the same");
     }
-    let seed_1 = of("lineage/seed-1");
-    let answers = compare(&seed_1, &of("lineage/continued"), &controls[1..]);
-    for row in &answers.claim().rows {
-        println!("seed-1: {} {:.3?}", row.name, row.values.iter().map(|v| v.unwrap_or(f64::NAN)).collect::<Vec<_>>());
-    }
-    let _: Answers = answers;
+    let independent = compare(&base, &of("models/independent"), &of_base);
+    println!("independent: {:.3?}", independent.row(0));
+    assert!(independent.r() < 0.25, "{:.3?}", independent.row(0));
 }
