@@ -2,6 +2,7 @@
 
 mod adapter;
 mod agreement_profile;
+mod attention;
 mod blocks;
 mod card;
 mod correspondence;
@@ -21,6 +22,7 @@ mod shared_space;
 mod side;
 mod stored_changes;
 
+pub use attention::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimMeasure, ClaimRow, MEASURES};
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};

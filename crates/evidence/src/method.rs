@@ -1,5 +1,6 @@
 //! What a method gets and gives.
 
+use crate::attention::AttentionClaim;
 use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
@@ -32,6 +33,11 @@ impl Case<'_> {
     /// The outcome of a method that needs what could not be matched.
     pub(crate) fn unmatched(&self) -> Outcome {
         Outcome::not_applicable(self.matching.err().map_or_else(String::new, |why| why.0.clone()))
+    }
+
+    /// The outcome of a method that needs what the models were not seen to do.
+    pub(crate) fn without_outputs(&self) -> Outcome {
+        Outcome::not_applicable(self.outputs.as_ref().err().map_or_else(String::new, ToString::to_string))
     }
 }
 
@@ -99,6 +105,8 @@ pub struct Observation {
     pub blocks: Vec<BlockPoint>,
     /// For methods whose null distribution is a question of controls.
     pub profile: Option<Profile>,
+    /// What a claimed correlation of attention is worth; of `activations.attention` on a suspect.
+    pub attention: Option<Box<AttentionClaim>>,
 }
 
 /// A similarity block by block, to be judged beside the same numbers of independent models.
@@ -161,7 +169,7 @@ impl Observation {
 
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
-        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None }
+        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None, attention: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every method, once. `filiation methods`, the docs, the laws and the report read this list.
 
 use crate::Method;
+use crate::methods::activations::attention::Attention;
+use crate::methods::activations::attention_residual::AttentionResidual;
 use crate::methods::tokenizer::overlap::Overlap;
 use crate::methods::weights::edits::Edits;
 use crate::methods::weights::embedding_gram::EmbeddingGram;
@@ -22,6 +24,8 @@ pub static METHODS: &[&dyn Method] = &[
     &HeadMatching,
     &EmbeddingGram,
     &ImageAngles,
+    &AttentionResidual,
+    &Attention,
     &Edits,
     &Overlap,
 ];

@@ -6,6 +6,7 @@
 
 pub mod alignment;
 pub mod assignment;
+pub mod correlation;
 mod error;
 pub mod haar_bound;
 pub mod least_squares;

@@ -1,5 +1,9 @@
 //! The methods, by what they need access to; one file each.
 
+pub(crate) mod activations {
+    pub(crate) mod attention;
+    pub(crate) mod attention_residual;
+}
 pub(crate) mod tokenizer {
     pub(crate) mod overlap;
 }

@@ -56,8 +56,9 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let parents: Vec<Side<'_>> = parents.iter().map(Side::new).collect::<Result<_, _>>()?;
     let parents: Vec<&Side<'_>> = parents.iter().collect();
     let beside_suspect: Vec<&Observation> = control_runs.iter().flatten().map(AsRef::as_ref).collect();
-    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?
-        .with_outputs(outputs::beside(&reference_run, ("suspect", &suspect_run), &beside_suspect));
+    let run_of_suspect = outputs::beside(&reference_run, &suspect_run, &beside_suspect);
+    let prepared =
+        prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?.with_outputs(run_of_suspect.clone());
     let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
     for (i, control) in controls.iter().enumerate() {
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         let others = control_runs.iter().enumerate().filter(|(other, _)| *other != i);
         let others: Vec<&Observation> = others.filter_map(|(_, run)| run.as_deref().ok()).collect();
         let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?
-            .with_outputs(outputs::beside(&reference_run, ("control", &control_runs[i]), &others));
+            .with_outputs(outputs::in_place_of_suspect(&run_of_suspect, &control_runs[i], &others));
         let outcomes = observe(&prepared, "control", &methods, progress)?;
         beside.push(ControlOutcomes { control, outcomes });
     }
