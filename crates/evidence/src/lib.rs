@@ -4,6 +4,7 @@ mod adapter;
 mod agreement_profile;
 mod blocks;
 mod card;
+mod common_logits;
 mod correspondence;
 mod grid;
 mod matching;

@@ -33,6 +33,11 @@ impl Case<'_> {
     pub(crate) fn unmatched(&self) -> Outcome {
         Outcome::not_applicable(self.matching.err().map_or_else(String::new, |why| why.0.clone()))
     }
+
+    /// The outcome of a method that needs what could not be run.
+    pub(crate) fn without_outputs(&self) -> Outcome {
+        Outcome::not_applicable(self.outputs.err().map_or_else(String::new, ToString::to_string))
+    }
 }
 
 /// One way to gather evidence. It opens no file, prints nothing, reads no clock and concludes nothing.

@@ -53,6 +53,6 @@ impl Method for HeadMatching {
         let Some(found) = profile(&matching.heads, "heads", case.seed) else {
             return Ok(Outcome::not_applicable("the number of heads is not known on both sides, or no stack has common tokens"));
         };
-        Ok(Outcome::Observed(observation(found, "matched heads", "heads", matching.common_tokens())))
+        Ok(Outcome::Observed(observation(found, "matched heads", "heads", &format!("{} common tokens", matching.common_tokens()))))
     }
 }

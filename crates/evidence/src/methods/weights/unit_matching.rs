@@ -56,12 +56,12 @@ impl Method for UnitMatching {
         let Some(found) = profile(&matching.units, "units", case.seed) else {
             return Ok(Outcome::not_applicable("the two models have no MLPs in a stack whose tokens are common"));
         };
-        Ok(Outcome::Observed(observation(found, "matched units", "units", matching.common_tokens())))
+        Ok(Outcome::Observed(observation(found, "matched units", "units", &format!("{} common tokens", matching.common_tokens()))))
     }
 }
 
 /// An observation of agreements, for units and heads alike.
-pub(crate) fn observation(found: AgreementProfile, label: &str, what: &str, common_tokens: usize) -> Observation {
+pub(crate) fn observation(found: AgreementProfile, label: &str, what: &str, over: &str) -> Observation {
     let AgreementProfile { statistic, n, n_agreeing, is_certified, profile, parts } = found;
     let certificate =
         if is_certified { "every assignment is exact by its dual certificate" } else { "an assignment's certificate did not close" };
@@ -69,9 +69,7 @@ pub(crate) fn observation(found: AgreementProfile, label: &str, what: &str, comm
         label: label.into(),
         value: Some(statistic),
         unit: "1",
-        words: format!(
-            "{n_agreeing} of {n} {what} have one counterpart in at least two views, over {common_tokens} common tokens; {certificate}"
-        ),
+        words: format!("{n_agreeing} of {n} {what} have one counterpart in at least two views, over {over}; {certificate}"),
         parts,
     };
     Observation { profile: Some(profile), ..Observation::new(statistic, n, None, explanation) }
