@@ -5,6 +5,7 @@ mod agreement_profile;
 mod attention;
 mod blocks;
 mod card;
+mod common_logits;
 mod correspondence;
 mod grid;
 mod matching;

@@ -35,9 +35,9 @@ impl Case<'_> {
         Outcome::not_applicable(self.matching.err().map_or_else(String::new, |why| why.0.clone()))
     }
 
-    /// The outcome of a method that needs what the models were not seen to do.
+    /// The outcome of a method that needs what could not be run.
     pub(crate) fn without_outputs(&self) -> Outcome {
-        Outcome::not_applicable(self.outputs.as_ref().err().map_or_else(String::new, ToString::to_string))
+        Outcome::not_applicable(self.outputs.err().map_or_else(String::new, ToString::to_string))
     }
 }
 
