@@ -20,6 +20,8 @@ pub(crate) struct View {
     pub(crate) pairs: Vec<Pair>,
     /// What the controls allow to say of the finding: class, words, sentence.
     pub(crate) margin: Option<(String, &'static str, String)>,
+    /// The marks of the suspect and of independent models; markup.
+    pub(crate) marks: [minijinja::Value; 2],
     pub(crate) strips: Figure,
     pub(crate) table: Table,
     pub(crate) likelihood: Likelihood,
@@ -79,6 +81,7 @@ impl View {
             answer: standing::together(of(&claimed), of(&remaining)),
             pairs: [claimed_pair(claim, claimed), remaining_pair(claim, remaining)].into_iter().flatten().collect(),
             margin: margin(finding),
+            marks: figures::attention::marks(),
             strips: figures::attention::strips(claim, &names),
             table: table(claim, &names),
             likelihood: likelihood(claim),

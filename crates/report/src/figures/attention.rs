@@ -6,4 +6,4 @@ mod strips;
 
 pub(crate) use heads::draw as heads;
 pub(crate) use maps::draw as maps;
-pub(crate) use strips::draw as strips;
+pub(crate) use strips::{draw as strips, marks};

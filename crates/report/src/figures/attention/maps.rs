@@ -42,9 +42,14 @@ fn draw_pair(map: &ClaimMap, [id, reference, suspect, scale]: &[&'static str; 4]
     let legend = draw_scale(scale);
     let r = numbers::three_decimals(map.residual);
     let title = format!("Layer {}, head {} of the suspect: r = {r}", map.layer, map.head);
+    let n = map.labels.len();
+    let looks_ahead = [&map.reference, &map.suspect].into_iter().any(|values| {
+        values.chunks(n).enumerate().any(|(row, attention)| attention.iter().skip(row + 1).any(|v| *v != 0.0))
+    });
+    let ahead = if looks_ahead { "" } else { ". The upper half is empty because a model that writes text never looks ahead" };
     let caption = format!(
         "Head {} in layer {} of the reference beside head {} in layer {} of the suspect, on prompt “{}”. Row by row: how the head spreads \
-         its attention while it reads the word on the left. Over all prompts, what remains of the two heads correlates by r = {r}.",
+         its attention while it reads the word on the left{ahead}. Over all prompts, what remains of the two heads correlates by r = {r}.",
         map.reference_head,
         map.reference_layer,
         map.head,
@@ -95,7 +100,7 @@ fn description(labels: &[String], values: &[f32]) -> String {
 }
 
 fn draw_scale(id: &str) -> minijinja::Value {
-    const STEP: f64 = 38.0;
+    const STEP: f64 = 44.0;
     let mut svg = Svg::new();
     svg.text((0.0, 15.5), Anchor::Start, "tick", "attention");
     for (i, attention) in SCALE.iter().enumerate() {

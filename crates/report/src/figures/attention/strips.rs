@@ -9,9 +9,11 @@ use crate::numbers::three_decimals;
 use std::fmt::Write as _;
 
 /// Height of a strip; the style sheet's `--strip` is the same.
-const STRIP: f64 = 84.0;
-/// Where the marks of a strip lie, from its top.
-const MARKS: f64 = 54.0;
+const STRIP: f64 = 92.0;
+/// Where the rail of a strip lies, from its top.
+const RAIL: f64 = 56.0;
+/// The suspect's mark sits this far above the rail and the controls' below it, so that none hides another where all values are alike.
+const ASIDE: f64 = 7.0;
 /// Under the last strip: the ticks and what their ends mean.
 const AXIS: f64 = 44.0;
 /// Where the axis may begin. It always ends at 1.
@@ -50,7 +52,7 @@ pub(crate) fn draw(claim: &AttentionClaim, names: &[String]) -> Figure {
     let mut body = String::new();
     draw_axis(&mut body, axis, bottom);
     for i in 0..n {
-        let y = STRIP * i as f64 + MARKS;
+        let y = STRIP * i as f64 + RAIL;
         push(&mut body, format_args!(r#"<line x1="0" x2="100%" y1="{y}" y2="{y}" class="rail"/>"#));
     }
     // Controls first, so that the suspect lies on top.
@@ -74,7 +76,7 @@ pub(crate) fn draw(claim: &AttentionClaim, names: &[String]) -> Figure {
         titles
     });
     let markup = format!(
-        r#"<p class="key">{KEY}</p><div class="strips" style="--n:{n}"><div class="titles">{titles}</div><svg width="100%" height="{}" role="img" aria-labelledby="fig-strips-t fig-strips-d"><title id="fig-strips-t">{}</title><desc id="fig-strips-d">{}</desc>{body}</svg></div>"#,
+        r#"<p class="key"><span>{SUSPECT_MARK} the suspect</span> <span>{CONTROL_MARK} independent models</span></p><div class="strips" style="--n:{n}"><div class="titles">{titles}</div><svg width="100%" height="{}" role="img" aria-labelledby="fig-strips-t fig-strips-d"><title id="fig-strips-t">{}</title><desc id="fig-strips-d">{}</desc>{body}</svg></div>"#,
         bottom + AXIS,
         escape(&title),
         escape(&description(claim, &rows)),
@@ -83,11 +85,14 @@ pub(crate) fn draw(claim: &AttentionClaim, names: &[String]) -> Figure {
     Figure { id: "fig-strips", title, caption, svg, tables: Vec::new(), wide: true }
 }
 
-/// What the marks are, in the page's own letters.
-const KEY: &str = concat!(
-    r#"<span><svg width="18" height="16" aria-hidden="true"><circle cx="9" cy="8" r="6.5" class="suspect-dot"/></svg> the suspect</span> "#,
-    r#"<span><svg width="18" height="16" aria-hidden="true"><path d="M9 1.5 15.5 8 9 14.5 2.5 8z" class="control-diamond"/></svg> independent models</span>"#
-);
+const SUSPECT_MARK: &str =
+    r#"<svg class="mark" width="16" height="16" role="img" aria-label="suspect"><circle cx="8" cy="8" r="6.5" class="suspect-dot"/></svg>"#;
+const CONTROL_MARK: &str = r#"<svg class="mark" width="16" height="16" role="img" aria-label="independent model"><path d="M8 1.5 14.5 8 8 14.5 1.5 8z" class="control-diamond"/></svg>"#;
+
+/// The marks of the suspect and of a control, to be set among letters.
+pub(crate) fn marks() -> [minijinja::Value; 2] {
+    [SUSPECT_MARK, CONTROL_MARK].map(|mark| minijinja::Value::from_safe_string(mark.to_owned()))
+}
 
 fn push(out: &mut String, markup: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
@@ -126,10 +131,13 @@ fn value(row: &ClaimRow, measure: usize) -> Option<f64> {
 
 /// Lines from strip to strip; where a measure has no value, the line is broken.
 fn draw_trace(body: &mut String, axis: Axis, row: &ClaimRow, n: usize) {
-    let class = if row.kind == ClaimRowKind::Suspect { "trace own" } else { "trace" };
+    let (class, rail) = match row.kind {
+        ClaimRowKind::Suspect => ("trace own", RAIL - ASIDE),
+        ClaimRowKind::Control => ("trace", RAIL + ASIDE),
+    };
     for i in 1..n {
         if let (Some(above), Some(below)) = (value(row, i - 1), value(row, i)) {
-            let (y1, y2) = (STRIP * (i - 1) as f64 + MARKS, STRIP * i as f64 + MARKS);
+            let (y1, y2) = (STRIP * (i - 1) as f64 + rail, STRIP * i as f64 + rail);
             let (x1, x2) = (axis.at(above), axis.at(below));
             push(body, format_args!(r#"<line x1="{x1:.2}%" y1="{y1}" x2="{x2:.2}%" y2="{y2}" class="{class}"/>"#));
         }
@@ -137,8 +145,8 @@ fn draw_trace(body: &mut String, axis: Axis, row: &ClaimRow, n: usize) {
 }
 
 fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure: usize) {
-    let top = STRIP * measure as f64;
-    let y = top + MARKS;
+    let rail = STRIP * measure as f64 + RAIL;
+    let (ours, theirs) = (rail - ASIDE, rail + ASIDE);
     let mut controls: Vec<f64> = Vec::new();
     for (row, name) in rows.iter().filter(|(row, _)| row.kind == ClaimRowKind::Control) {
         let Some(v) = value(row, measure) else { continue };
@@ -147,7 +155,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
         push(
             body,
             format_args!(
-                r#"<svg x="{:.2}%" y="{y}" overflow="visible"><path d="M0-6.5 6.5 0 0 6.5-6.5 0z" class="control-diamond" data-tip="{tip}"/></svg>"#,
+                r#"<svg x="{:.2}%" y="{theirs}" overflow="visible"><path d="M0-6.5 6.5 0 0 6.5-6.5 0z" class="control-diamond" data-tip="{tip}"/></svg>"#,
                 axis.at(v)
             ),
         );
@@ -157,19 +165,19 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
         let x = axis.at((low + high) / 2.0);
         let (low, high) = (three_decimals(*low), three_decimals(*high));
         let range = if low == high { low } else { format!("{low} to {high}") };
-        push(body, format_args!(r#"<text x="{x:.2}%" y="{}" text-anchor="{}" class="theirs">{range}</text>"#, y + 23.0, anchor(x, 18.0)));
+        push(body, format_args!(r#"<text x="{x:.2}%" y="{}" text-anchor="{}" class="theirs">{range}</text>"#, theirs + 21.0, anchor(x, 18.0)));
     }
     for (row, name) in rows.iter().filter(|(row, _)| row.kind == ClaimRowKind::Suspect) {
         match value(row, measure) {
             Some(v) => {
                 let x = axis.at(v);
                 let tip = escape(&format!("suspect, {}: {}", crate::figures::shorten(name, LETTERS), three_decimals(v)));
-                push(body, format_args!(r#"<circle cx="{x:.2}%" cy="{y}" r="6.5" class="suspect-dot" data-tip="{tip}"/>"#));
+                push(body, format_args!(r#"<circle cx="{x:.2}%" cy="{ours}" r="6.5" class="suspect-dot" data-tip="{tip}"/>"#));
                 push(
                     body,
                     format_args!(
                         r#"<text x="{x:.2}%" y="{}" text-anchor="{}" class="ours">{}</text>"#,
-                        y - 13.0,
+                        ours - 12.0,
                         anchor(x, 8.0),
                         three_decimals(v)
                     ),
@@ -179,7 +187,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
                 body,
                 format_args!(
                     r#"<text x="100%" y="{}" text-anchor="end" class="none">no number for the suspect; see the table</text>"#,
-                    y - 13.0
+                    ours - 12.0
                 ),
             ),
         }
