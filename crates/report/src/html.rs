@@ -25,9 +25,8 @@ const SCRIPT: &str = include_str!("html/page.js");
 
 /// The report as one HTML file. The same data give the same bytes.
 pub fn render(report: &Report) -> Result<String, RenderError> {
-    let frame = Frame::of(report)?;
     let page = Page {
-        frame,
+        frame: Frame::of(report, glossary::used_in)?,
         verdicts: report.verdicts.iter().map(verdict).collect(),
         figures: figures::all(report),
         nothing_drawn: nothing_drawn(report),
@@ -39,7 +38,10 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
 
 /// The page of a claim about attention alone.
 pub(crate) fn claim_page(report: &Report) -> Result<String, RenderError> {
-    fill("claim.html", &ClaimPage { frame: Frame::of(report)?, why_none: claim::why_none(report) })
+    // The words of the other methods would bury those of the claim.
+    let text = claim::of(report).map_or_else(|| Ok(String::new()), |(finding, _)| serde_json::to_string(finding))?;
+    let frame = Frame::of(report, |_| glossary::used_in(&text))?;
+    fill("claim.html", &ClaimPage { frame, why_none: claim::why_none(report) })
 }
 
 fn fill(template: &str, page: &impl Serialize) -> Result<String, RenderError> {
@@ -67,8 +69,9 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn of(report: &'a Report) -> Result<Self, RenderError> {
-        // First, because it refuses numbers that are not finite with a sentence; the glossary then reads it.
+    /// `words_of` gives the words to define, of a report as JSON.
+    fn of(report: &'a Report, words_of: impl FnOnce(&str) -> Vec<Term>) -> Result<Self, RenderError> {
+        // First, because it refuses numbers that are not finite with a sentence.
         let text = json::render(report)?;
         let mut names = names::short(&[&report.case.reference.path, &report.case.suspect.path]).into_iter();
         let (reference, suspect) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
@@ -81,7 +84,7 @@ impl<'a> Frame<'a> {
             attention: claim::of(report).map(|(finding, measured)| claim::View::of(report, finding, measured)),
             sides: sides(report),
             files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
-            glossary: glossary::used_in(&text),
+            glossary: words_of(&text),
         })
     }
 }

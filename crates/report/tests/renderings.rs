@@ -1,5 +1,6 @@
 //! What every rendering of every kind of report promises.
 
+mod claims;
 mod samples;
 
 use report::data::{Explanation, Report, TensorRef};

@@ -43,9 +43,11 @@ impl Standing {
     pub(super) fn sentence(self, n_controls: usize) -> String {
         let every = if n_controls == 1 { "the one independent model" } else { "every independent model" };
         match self {
-            Self::Alone => "No independent model was measured beside it, so by itself this number is worth nothing: models that share no \
-                            training can reach high values too."
-                .to_owned(),
+            Self::Alone => {
+                "No independent model was measured beside it. By itself this number says nothing: models that share no training \
+                            can reach high values too."
+                    .to_owned()
+            }
             Self::Below => format!("Lower than {every}."),
             Self::Within if n_controls == 1 => "The one independent model reaches as much.".to_owned(),
             Self::Within => "Independent models reach as much: this number does not tell the suspect from them.".to_owned(),
@@ -72,7 +74,7 @@ pub(super) fn together(claimed: Option<Standing>, remaining: Option<Standing>) -
     match (claimed, remaining) {
         (None, None) => "There is no number to judge.",
         (Some(Standing::Alone) | None, Some(Standing::Alone) | None) => {
-            "Without independent models beside it, no correlation says anything."
+            "Without independent models beside it, the number is worth nothing."
         }
         (Some(claimed), Some(remaining)) if claimed.is_apart() && remaining.is_apart() => {
             "Both numbers set the suspect apart from the independent models."

@@ -76,10 +76,17 @@ impl View {
         let names = model_names(claim);
         let [claimed, remaining] = [claimed(claim), remaining(claim)];
         let of = |number: &Option<(usize, f64)>| number.map(|(i, v)| Standing::of(v, &standing::control_values(claim, i)));
+        let mut pairs: Vec<Pair> = [claimed_pair(claim, claimed), remaining_pair(claim, remaining)].into_iter().flatten().collect();
+        if let [first, second] = pairs.as_mut_slice()
+            && first.controls.is_none()
+            && second.controls.is_none()
+        {
+            second.sentence = "No independent model was measured beside this number either.".to_owned();
+        }
         Self {
             title: title(claim),
             answer: standing::together(of(&claimed), of(&remaining)),
-            pairs: [claimed_pair(claim, claimed), remaining_pair(claim, remaining)].into_iter().flatten().collect(),
+            pairs,
             margin: margin(finding),
             marks: figures::attention::marks(),
             strips: figures::attention::strips(claim, &names),
@@ -154,7 +161,7 @@ fn pair(claim: &AttentionClaim, (i, value): (usize, f64), label: String, expecte
     let instead = position(claim, expected).filter(|wanted| *wanted != i);
     let note = instead.zip(standing::suspect(claim)).map(|(wanted, suspect)| {
         let title = claim.measures.get(wanted).map_or("", |m| m.title.as_str());
-        format!("Not “{title}”: {}", words::sentence_tail(standing::why(suspect, wanted)))
+        format!("No number for “{title}”: {}", words::sentence_tail(standing::why(suspect, wanted)))
     });
     Pair {
         label,

@@ -33,7 +33,7 @@ pub(crate) fn draw(claim: &AttentionClaim) -> Option<Figure> {
     let field = Field { left: LEFT, top: TOP, cell: (width, width.clamp(6.0, TALLEST_CELL)), n_rows, n_cols };
     let mut svg = Svg::new();
     // The first and the last column of a narrow field leave no room for the words above it.
-    let middle = ((LEFT + field.right()) / 2.0).max(LEFT + 60.0);
+    let middle = ((LEFT + field.right()) / 2.0).clamp(LEFT + 60.0, WIDTH);
     svg.text((middle, 14.0), Anchor::Middle, "axis", "layers of the suspect");
     svg.text_upwards((12.0, (TOP + field.bottom()) / 2.0), Anchor::Middle, "axis", "heads");
     for col in (0..n_cols).step_by(label_every(n_cols, field.cell.0, 24.0)) {

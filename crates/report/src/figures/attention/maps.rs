@@ -43,9 +43,9 @@ fn draw_pair(map: &ClaimMap, [id, reference, suspect, scale]: &[&'static str; 4]
     let r = numbers::three_decimals(map.residual);
     let title = format!("Layer {}, head {} of the suspect: r = {r}", map.layer, map.head);
     let n = map.labels.len();
-    let looks_ahead = [&map.reference, &map.suspect].into_iter().any(|values| {
-        values.chunks(n).enumerate().any(|(row, attention)| attention.iter().skip(row + 1).any(|v| *v != 0.0))
-    });
+    let looks_ahead = [&map.reference, &map.suspect]
+        .into_iter()
+        .any(|values| values.chunks(n).enumerate().any(|(row, attention)| attention.iter().skip(row + 1).any(|v| *v != 0.0)));
     let ahead = if looks_ahead { "" } else { ". The upper half is empty because a model that writes text never looks ahead" };
     let caption = format!(
         "Head {} in layer {} of the reference beside head {} in layer {} of the suspect, on prompt “{}”. Row by row: how the head spreads \

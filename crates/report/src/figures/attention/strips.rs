@@ -69,14 +69,19 @@ pub(crate) fn draw(claim: &AttentionClaim, names: &[String]) -> Figure {
     let caption = "Each strip is one measure, and each step down takes away more of what all transformers have in common. The dot is the \
                    suspect, diamonds are independent models, all beside the same reference on the same prompts. Where the dot lies among \
                    the diamonds, the number does not tell the suspect from models that share nothing with the reference; where the \
-                   diamonds fall behind, it does."
+                   diamonds fall far behind, it can."
         .to_owned();
     let titles: String = claim.measures.iter().enumerate().fold(String::new(), |mut titles, (i, measure)| {
         push(&mut titles, format_args!(r#"<p style="grid-row:{}"><span>{}</span></p>"#, i + 1, escape(&measure.title)));
         titles
     });
+    let independent = match claim.rows.iter().filter(|row| row.kind == ClaimRowKind::Control).count() {
+        0 => "independent models: none measured".to_owned(),
+        1 => "1 independent model".to_owned(),
+        n => format!("{n} independent models"),
+    };
     let markup = format!(
-        r#"<p class="key"><span>{SUSPECT_MARK} the suspect</span> <span>{CONTROL_MARK} independent models</span></p><div class="strips" style="--n:{n}"><div class="titles">{titles}</div><svg width="100%" height="{}" role="img" aria-labelledby="fig-strips-t fig-strips-d"><title id="fig-strips-t">{}</title><desc id="fig-strips-d">{}</desc>{body}</svg></div>"#,
+        r#"<p class="key"><span>{SUSPECT_MARK} the suspect</span> <span>{CONTROL_MARK} {independent}</span></p><div class="strips" style="--n:{n}"><div class="titles">{titles}</div><svg width="100%" height="{}" role="img" aria-labelledby="fig-strips-t fig-strips-d"><title id="fig-strips-t">{}</title><desc id="fig-strips-d">{}</desc>{body}</svg></div>"#,
         bottom + AXIS,
         escape(&title),
         escape(&description(claim, &rows)),
@@ -165,7 +170,10 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
         let x = axis.at((low + high) / 2.0);
         let (low, high) = (three_decimals(*low), three_decimals(*high));
         let range = if low == high { low } else { format!("{low} to {high}") };
-        push(body, format_args!(r#"<text x="{x:.2}%" y="{}" text-anchor="{}" class="theirs">{range}</text>"#, theirs + 21.0, anchor(x, 18.0)));
+        push(
+            body,
+            format_args!(r#"<text x="{x:.2}%" y="{}" text-anchor="{}" class="theirs">{range}</text>"#, theirs + 21.0, anchor(x, 18.0)),
+        );
     }
     for (row, name) in rows.iter().filter(|(row, _)| row.kind == ClaimRowKind::Suspect) {
         match value(row, measure) {
