@@ -1,7 +1,9 @@
 //! Reports of made-up comparisons, shaped like real ones: the values are invented, deterministic and of the size that real pairs give.
 
+mod attention;
 mod disguised;
 
+pub(crate) use attention::{claimed, claimed_of_a_stranger, claimed_of_another_shape, claimed_without_controls};
 pub(crate) use disguised::{disguised, disguised_without_controls, stranger};
 
 use report::data::*;
