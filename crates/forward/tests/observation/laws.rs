@@ -184,7 +184,7 @@ fn observed_base() -> (Observation, Image) {
     let recorder = Recorder::new(&subject, &prompts, encoded, model.vocabulary.as_ref().unwrap(), ALL).unwrap();
     let of = |model| image(&Canonical::new(model).unwrap().unwrap(), recorder.logit_tokens()).unwrap().unwrap();
     let (own, foreign) = (of(&model), of(&other));
-    network.run(&recorder.sequences(), &recorder).unwrap();
+    network.run(&recorder.sequences(), &recorder, &|_| ()).unwrap();
     (recorder.finish(Some(own)).unwrap(), foreign)
 }
 
