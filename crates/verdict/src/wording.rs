@@ -18,6 +18,8 @@ pub struct Wording {
     pub(crate) would_help: InconclusiveWording,
     /// About synthetic copies, wherever a report shows some.
     pub synthetic: SyntheticWording,
+    /// About likelihood ratios, wherever a report shows a similarity without one.
+    pub likelihood: LikelihoodWording,
     pub(crate) limits: LimitsWording,
 }
 
@@ -68,6 +70,14 @@ pub(crate) struct MarginWording {
     pub(crate) no_blocks: String,
     pub(crate) stands_out: String,
     pub(crate) within: String,
+}
+
+/// Why a similarity has no likelihood ratio.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LikelihoodWording {
+    /// Of correlations of attention.
+    pub none_for_attention: String,
 }
 
 /// What synthetic copies of a suspect say.

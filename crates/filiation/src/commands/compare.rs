@@ -12,11 +12,49 @@ use crate::progress::Progress;
 use crate::{Error, whole};
 use evidence::{Advance, METHODS, Method, Prepared, Side};
 use forward::Observation;
+use report::data::Report;
 use sources::Model;
 use std::collections::BTreeMap;
+use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
+    args.report.as_deref().map(prepare_folder).transpose()?;
+    let (report, conclusion) = comparison(args, progress)?;
+    let written = match &args.report {
+        Some(folder) => {
+            write(&report, folder)?;
+            Some(folder.join("report.html"))
+        }
+        None => None,
+    };
+    let written = written.map(|path| path.display().to_string());
+    let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
+    match args.format {
+        Format::Json => printer.result(&as_json(&report)?)?,
+        Format::Text => printer.result(&report::text::render(&report, text_options))?,
+    }
+    Ok(conclusion)
+}
+
+/// Writes a report as `report.json` and `report.html` into a folder that exists.
+pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), Error> {
+    let html = report::html::render(report).map_err(|e| Error::Report(e.to_string()))?;
+    whole::write(folder, &[("report.json", &as_json(report)?), ("report.html", &html)])
+}
+
+/// Before the work, not after it: a folder that cannot be made or written must not cost an hour.
+pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
+}
+
+pub(crate) fn as_json(report: &Report) -> Result<String, Error> {
+    report::json::render(report).map_err(|e| Error::Report(e.to_string()))
+}
+
+/// The comparison itself; what `args` says about output is not looked at.
+pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report, Conclusion), Error> {
     for id in &args.method {
         find_method(id)?;
     }
@@ -24,11 +62,6 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     let is_wanted = |method: &&&dyn Method| args.method.is_empty() || args.method.iter().any(|id| id == method.card().id);
     let methods: Vec<&'static dyn Method> = METHODS.iter().filter(is_wanted).copied().collect();
     let wording = Wording::shipped()?;
-    if let Some(folder) = &args.report {
-        // Before the work, not after it: a folder that cannot be made or written must not cost an hour.
-        std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
-        tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
-    }
     let prompting = Prompting::of(args.prompts.as_deref(), args.run, &methods)?;
     let reference = Opened::of(&args.reference, progress)?;
     let suspect = Opened::of(&args.suspect, progress)?;
@@ -85,22 +118,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
         verdict: &verdict,
         wording: &wording,
     })?;
-    let json = report::json::render(&report).map_err(|e| Error::Report(e.to_string()))?;
-    let written = match &args.report {
-        Some(folder) => {
-            let html = report::html::render(&report).map_err(|e| Error::Report(e.to_string()))?;
-            whole::write(folder, &[("report.json", &json), ("report.html", &html)])?;
-            Some(folder.join("report.html"))
-        }
-        None => None,
-    };
-    let written = written.map(|path| path.display().to_string());
-    let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
-    match args.format {
-        Format::Json => printer.result(&json)?,
-        Format::Text => printer.result(&report::text::render(&report, text_options))?,
-    }
-    Ok(conclusion)
+    Ok((report, conclusion))
 }
 
 /// A control that cannot be run counts for weights alone; the reader of the report should know why.
