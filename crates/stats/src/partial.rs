@@ -73,11 +73,13 @@ impl Covariances {
             return None;
         }
         let scale: Vec<f64> = (0..self.n_series).map(|s| self.at(s, s).sqrt()).collect();
-        if !self.products.iter().all(|v| v.is_finite()) || [i, j].iter().any(|&s| !(scale[s] > 0.0)) {
+        // Rounding may leave a constant series with less than nothing, whose root is no number.
+        let varies = |s: usize| scale[s] > 0.0;
+        if !self.products.iter().all(|v| v.is_finite()) || !varies(i) || !varies(j) {
             return None;
         }
         let r = |a: usize, b: usize| self.at(a, b) / (scale[a] * scale[b]);
-        let given: Vec<usize> = given.iter().copied().filter(|&s| scale[s] > 0.0).collect();
+        let given: Vec<usize> = given.iter().copied().filter(|&s| varies(s)).collect();
         let explained = self.explained(&given, i, j, r)?;
         let rest = |a: usize, b: usize, explained: f64| if a == b { 1.0 - explained } else { r(a, b) - explained };
         let [ii, jj, ij] = explained;

@@ -99,7 +99,7 @@ impl Subspace {
         let r = decomposition.R();
         let sizes: Vec<f64> = (0..width).map(|i| r[(i, i)].abs()).collect();
         let largest = sizes.iter().copied().max_by(f64::total_cmp)?;
-        if sizes.iter().any(|&size| !(size > RANK_TOLERANCE * largest)) {
+        if !sizes.iter().all(|&size| size > RANK_TOLERANCE * largest) {
             return None;
         }
         let count = coordinates.len() / rank;
