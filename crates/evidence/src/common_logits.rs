@@ -85,7 +85,7 @@ mod tests {
         let index = |keys: &[u8]| keys.iter().enumerate().map(|(i, &k)| (k, i)).collect::<BTreeMap<u8, usize>>();
         let (a, b) = ([7, 3, 9, 1], [1, 9, 4, 7]);
         assert_eq!(common(a.into_iter(), &[index(&a), index(&b)]), [vec![0, 2, 3], vec![3, 1, 0]]);
-        assert_eq!(common([2u8].into_iter(), &[index(&a), index(&b)]), [Vec::<usize>::new(), Vec::new()]);
+        assert_eq!(common([2u8].into_iter(), &[index(&a), index(&b)]), vec![Vec::<usize>::new(); 2]);
     }
 
     #[test]

@@ -49,6 +49,10 @@ fn ids_are_those_that_reports_refer_to() {
         "tokenizer.overlap",
         "activations.attention",
         "activations.attention-residual",
+        "activations.unit-matching",
+        "activations.cka",
+        "logits.residual",
+        "logits.image",
     ];
     for id in published {
         assert!(ids.contains(&id), "`{id}` is gone");
@@ -91,7 +95,7 @@ fn one_seed_gives_the_same_bits_at_any_number_of_threads() {
 #[test]
 fn identical_sides_reach_the_end_of_the_declared_tail() {
     let observed = observe(&base(), &base());
-    // What models do on prompts has laws of its own, beside observations that are made for them.
+    // What models do on prompts has laws of its own, beside observations that are made for them (`activations_and_logits.rs`).
     for method in METHODS.iter().filter(|method| method.card().needs != Preparation::Outputs) {
         let card = method.card();
         let observation = observed.of(card.id);

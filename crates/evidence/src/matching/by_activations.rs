@@ -5,6 +5,7 @@
 //! again, and not whether anything else than these correlations confirms it.
 
 use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::units::largest;
 use crate::blocks::monotone_path;
 use crate::method::MethodError;
 use crate::products::tiled_products;
@@ -106,11 +107,6 @@ fn look(suspect: &Observation, layer: usize, drawn: &[Option<[View; 2]>]) -> Res
         Ok(Some(agreeing(&nearest(0)?, &nearest(1)?) as f64 / drawn[0].n().min(n).max(1) as f64))
     };
     drawn.par_iter().map(of).collect()
-}
-
-fn largest(row: &[f32]) -> Option<usize> {
-    let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
-    (*best.1 > 0.0).then_some(best.0)
 }
 
 fn in_full(

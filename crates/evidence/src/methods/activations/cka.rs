@@ -27,8 +27,7 @@ card! {
     /// # Assumptions
     /// At least 2000 of the sampled words with tokens on both sides.
     /// # Survives
-    /// Rotation and permutation of the residual coordinates, one scale for all, permuted units and vocabularies, another tokenizer, quantisation,
-    /// fine-tuning.
+    /// Rotation and permutation of the residual coordinates, one scale for all, permuted units and vocabularies, quantisation, fine-tuning.
     /// # Fails when
     /// Distilled students: a new network may be taught the same layout. Common training data raise it: .22 between models of different
     /// data, .31 of equal data, without derivation.

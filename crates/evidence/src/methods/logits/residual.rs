@@ -22,8 +22,8 @@ card! {
     /// # Shapes and units
     /// `[N, K]`, at most 1024 positions (the last tokens of words) and 8192 tokens of equal byte strings; dimensionless, in [-1, 1].
     /// # Null distribution
-    /// That of independent controls. A control in the suspect's place is regressed on the others, one series fewer, which can only leave more of
-    /// it: the comparison errs towards the null hypothesis.
+    /// That of independent controls. A control in the suspect's place is regressed on the others, one series fewer, which as a rule leaves more
+    /// of it: the comparison errs towards the null hypothesis.
     /// # Assumptions
     /// At least two controls with logits, 512 tokens that all have (controls that would leave fewer are left out and counted), 128 positions.
     /// Controls trained on other data than the reference leave what common data make.
@@ -36,8 +36,8 @@ card! {
     /// # Reference
     /// Partial correlation: Yule, Proc. R. Soc. A 79 (1907); as a method, ours.
     /// # Example
-    /// `testdata/models` on the shared prompts, given the independent model and `testdata/lineage` seed-1 to seed-4: base against finetuned, .757;
-    /// against independent, which read the same data and is not among the controls then, .434; against seed-2, .054.
+    /// Shared prompts; controls `models/independent` and `lineage/seed-1`, `seed-2` and `other-data` of `testdata`. `models/base` against finetuned,
+    /// .757; against independent, which read the same data and is no control then, .434; against seed-2, .05.
     pub(crate) static CARD = {
         id: "logits.residual",
         question: Question::Derivation,
@@ -119,7 +119,7 @@ fn among(outputs: &Outputs<'_>) -> Result<Outcome, MethodError> {
         words: format!(
             "partial correlation over {n} positions and {n_tokens} common tokens, given {}{}; {plain:.4} without them",
             names.join(", "),
-            if left_out == 0 { String::new() } else { format!(" ({left_out} controls have too few tokens in common)") }
+            if left_out == 0 { String::new() } else { format!(" (left out for too few common tokens: {left_out})") }
         ),
         parts,
     };
