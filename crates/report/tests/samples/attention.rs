@@ -19,7 +19,7 @@ fn measures() -> Vec<ClaimMeasure> {
             "All attention, as it is",
             "Every attention weight beside the weight at the same place in the reference: same prompt, same layer, same head, same two tokens",
         ),
-        ("head-averaged", "Heads averaged", "The heads of each layer are averaged first, so that their order does not matter"),
+        ("head-averaged", "heads averaged", "The heads of each layer are averaged first, so that their order does not matter"),
         (
             "matched-heads",
             "Best pairs of heads",
