@@ -1,6 +1,6 @@
 //! Where the suspect stands among the controls by one measure, in words. It tells what the numbers show, and concludes nothing.
 
-use crate::data::{AttentionClaim, ClaimRow, ClaimRowKind};
+use crate::data::{AttentionClaim, ClaimRow, ClaimRowKind, MarginOutcome};
 use crate::numbers::three_decimals;
 
 /// The suspect beside the controls.
@@ -70,26 +70,31 @@ impl Standing {
 }
 
 /// What both numbers say together, as a heading: the claimed kind of number, and what remains in the end.
-pub(super) fn together(claimed: Option<Standing>, remaining: Option<Standing>) -> &'static str {
+///
+/// Whether what remains sets the suspect apart is `margin`'s to say, where the method has given one: the page never says more than it.
+pub(super) fn together(claimed: Option<Standing>, remaining: Option<Standing>, margin: Option<MarginOutcome>) -> &'static str {
+    let is_alone = |standing: Option<Standing>| matches!(standing, None | Some(Standing::Alone));
+    let claimed_apart = claimed.is_some_and(Standing::is_apart);
+    let remaining_apart = match margin {
+        Some(outcome) => outcome == MarginOutcome::StandsOut,
+        None => remaining.is_some_and(Standing::is_apart),
+    };
     match (claimed, remaining) {
         (None, None) => "There is no number to judge.",
-        (Some(Standing::Alone) | None, Some(Standing::Alone) | None) => {
-            "Without independent models beside it, the number is worth nothing."
+        _ if is_alone(claimed) && is_alone(remaining) => "Without independent models beside it, the number is worth nothing.",
+        (_, None) if claimed_apart => "The claimed kind of number sets the suspect apart. What remains could not be measured.",
+        (_, None) => "The claimed kind of number says little, and what remains could not be measured.",
+        (Some(_), _) if claimed_apart && remaining_apart => "Both numbers set the suspect apart from the independent models.",
+        (Some(_), _) if remaining_apart => "The claimed kind of number says little. What remains sets the suspect apart.",
+        (None, _) if remaining_apart => "What remains sets the suspect apart from the independent models.",
+        (_, Some(Standing::AboveOne { .. })) => "One independent model is too few to say what the numbers are worth.",
+        (_, Some(remaining)) if margin == Some(MarginOutcome::Abstains) && remaining.is_apart() => {
+            "What remains is higher for the suspect, but allows no conclusion here."
         }
-        (Some(claimed), Some(remaining)) if claimed.is_apart() && remaining.is_apart() => {
-            "Both numbers set the suspect apart from the independent models."
-        }
-        (Some(claimed), Some(remaining)) if !claimed.is_apart() && remaining.is_apart() => {
-            "The claimed kind of number says little. What remains sets the suspect apart."
-        }
-        (None, Some(remaining)) if remaining.is_apart() => "What remains sets the suspect apart from the independent models.",
-        (Some(claimed), Some(_)) if claimed.is_apart() => "What sets the suspect apart at first is gone once the shared part is removed.",
-        (Some(claimed), None) if claimed.is_apart() => {
-            "The claimed kind of number sets the suspect apart. What remains could not be measured."
-        }
-        (Some(_), None) => "The claimed kind of number says little, and what remains could not be measured.",
-        (Some(_) | None, Some(Standing::AboveOne { .. })) => "One independent model is too few to say what the numbers are worth.",
-        (Some(_) | None, Some(_)) => "Neither number sets the suspect apart from the independent models.",
+        _ if margin == Some(MarginOutcome::Abstains) => "The numbers allow no conclusion here.",
+        _ if claimed_apart => "What sets the suspect apart at first is gone once the shared part is removed.",
+        (None, _) => "What remains does not set the suspect apart from the independent models.",
+        _ => "Neither number sets the suspect apart from the independent models.",
     }
 }
 
@@ -137,13 +142,25 @@ mod tests {
     #[test]
     fn headings_follow_the_standings() {
         let far = Standing::FarAbove { gap: 0.4, spread: 0.1 };
-        assert!(together(Some(Standing::Within), Some(far)).contains("says little. What remains sets"));
-        assert!(together(Some(Standing::Alone), Some(Standing::Alone)).starts_with("Without independent models"));
+        let say = |claimed, remaining| together(claimed, remaining, None);
+        assert!(say(Some(Standing::Within), Some(far)).contains("says little. What remains sets"));
+        assert!(say(Some(Standing::Alone), Some(Standing::Alone)).contains("worth nothing"));
         for standing in [Standing::Below, Standing::Within, Standing::JustAbove { gap: 0.1, spread: 0.2 }] {
-            assert!(together(Some(standing), Some(standing)).starts_with("Neither"));
-            assert!(together(Some(far), Some(standing)).contains("is gone"));
-            assert!(together(None, Some(standing)).starts_with("Neither") || together(None, Some(standing)).contains("does not"));
+            assert!(say(Some(standing), Some(standing)).starts_with("Neither"));
+            assert!(say(Some(far), Some(standing)).contains("is gone"));
+            assert!(say(None, Some(standing)).contains("does not set"));
         }
-        assert!(together(Some(Standing::Within), Some(Standing::AboveOne { gap: 0.3 })).starts_with("One independent model"));
+        assert!(say(Some(Standing::Within), Some(Standing::AboveOne { gap: 0.3 })).starts_with("One independent model"));
+    }
+
+    #[test]
+    fn the_heading_never_contradicts_the_margin() {
+        let far = Standing::FarAbove { gap: 0.4, spread: 0.1 };
+        let say = |remaining, margin| together(Some(Standing::Within), Some(remaining), Some(margin));
+        assert!(say(far, MarginOutcome::StandsOut).contains("What remains sets"));
+        assert!(say(far, MarginOutcome::Within).starts_with("Neither"));
+        assert!(say(far, MarginOutcome::Abstains).contains("allows no conclusion"));
+        assert!(say(Standing::Within, MarginOutcome::Abstains).contains("allow no conclusion"));
+        assert!(together(Some(far), None, Some(MarginOutcome::StandsOut)).contains("could not be measured"));
     }
 }

@@ -3,13 +3,12 @@
 use super::standing;
 use super::view::{self, Likelihood, View};
 use crate::data::{AttentionClaim, Report};
+use crate::figures::capital;
 use crate::numbers;
 use crate::text::{Options, WIDTH, fit, indented, pad, printable, wrap};
 
 /// Columns of a number.
 const NUMBER: usize = 9;
-/// Columns of the title of a measure where every control has a column of its own.
-const TITLE: usize = 80 - 5 * NUMBER;
 /// With more controls than this, the table has their lowest and highest.
 const MOST_CONTROLS: usize = 4;
 
@@ -39,7 +38,7 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         .measures
         .iter()
         .enumerate()
-        .map(|(i, measure)| (measure.title.clone(), view::reasons(claim, &names, i)))
+        .map(|(i, measure)| (capital(&measure.title), view::reasons(claim, &names, i)))
         .filter(|(_, reasons)| !reasons.is_empty())
         .collect();
     for (title, reasons) in whys {
@@ -81,8 +80,9 @@ fn table(claim: &AttentionClaim) -> Vec<String> {
     } else {
         head.extend(["lowest".to_owned(), "highest".to_owned()]);
     }
+    let columns = WIDTH - NUMBER * head.len();
     let line = |title: &str, cells: &[String]| {
-        let mut line = pad(&fit(&printable(title), TITLE - 1), TITLE);
+        let mut line = pad(&fit(&printable(title), columns - 1), columns);
         for cell in cells {
             line.push_str(&" ".repeat(NUMBER.saturating_sub(cell.chars().count())));
             line.push_str(&fit(cell, NUMBER));
@@ -99,7 +99,7 @@ fn table(claim: &AttentionClaim) -> Vec<String> {
             cells.push(dash(values.iter().copied().min_by(f64::total_cmp)));
             cells.push(dash(values.iter().copied().max_by(f64::total_cmp)));
         }
-        lines.push(line(&measure.title, &cells));
+        lines.push(line(&capital(&measure.title), &cells));
     }
     let mut n = 0;
     for (row, name) in claim.rows.iter().zip(&names) {

@@ -85,7 +85,7 @@ impl View {
         }
         Self {
             title: title(claim),
-            answer: standing::together(of(&claimed), of(&remaining)),
+            answer: standing::together(of(&claimed), of(&remaining), finding.margin.as_ref().map(|margin| margin.outcome)),
             pairs,
             margin: margin(finding),
             marks: figures::attention::marks(),
@@ -137,7 +137,7 @@ fn claimed_pair(claim: &AttentionClaim, number: Option<(usize, f64)>) -> Option<
     let (i, value) = number?;
     let is_raw = claim.measures.get(i).is_some_and(|m| m.id == "raw-pooled");
     let label =
-        if is_raw { "The kind of number that is claimed".to_owned() } else { format!("The claimed kind of number: {}", lower(claim, i)) };
+        if is_raw { "The kind of number that is claimed".to_owned() } else { format!("The claimed kind of number ({})", lower(claim, i)) };
     Some(pair(claim, (i, value), label, "raw-pooled"))
 }
 
@@ -160,7 +160,7 @@ fn pair(claim: &AttentionClaim, (i, value): (usize, f64), label: String, expecte
     let controls = standing::control_values(claim, i);
     let instead = position(claim, expected).filter(|wanted| *wanted != i);
     let note = instead.zip(standing::suspect(claim)).map(|(wanted, suspect)| {
-        let title = claim.measures.get(wanted).map_or("", |m| m.title.as_str());
+        let title = claim.measures.get(wanted).map_or_else(String::new, |m| figures::capital(&m.title));
         format!("No number for “{title}”: {}", words::sentence_tail(standing::why(suspect, wanted)))
     });
     Pair {
@@ -200,7 +200,7 @@ fn table(claim: &AttentionClaim, names: &[String]) -> Table {
 fn row(claim: &AttentionClaim, names: &[String], i: usize, measure: &ClaimMeasure) -> Row {
     let number = |row| standing::value(row, i).map_or_else(|| "–".to_owned(), numbers::three_decimals);
     Row {
-        title: measure.title.clone(),
+        title: figures::capital(&measure.title),
         words: measure.words.clone(),
         cells: claim.rows.iter().map(number).collect(),
         reasons: reasons(claim, names, i),

@@ -19,7 +19,7 @@ fn measures() -> Vec<ClaimMeasure> {
             "All attention, as it is",
             "Every attention weight beside the weight at the same place in the reference: same prompt, same layer, same head, same two tokens",
         ),
-        ("head-averaged", "Heads averaged", "The heads of each layer are averaged first, so that their order does not matter"),
+        ("head-averaged", "heads averaged", "The heads of each layer are averaged first, so that their order does not matter"),
         (
             "matched-heads",
             "Best pairs of heads",
@@ -61,7 +61,7 @@ fn map(n: usize, seed: usize, shift: usize) -> Vec<f32> {
         let weight = |j: usize| -> f64 {
             let sink = if j == 0 { 1.6 } else { 0.0 };
             let near = if i == j + 1 { 0.9 } else { 0.12 };
-            let far = 2.2 * noise(seed + i * 37 + j * 11).max(0.0).powi(3);
+            let far = 2.2 * noise(seed + i * 37 + j * 11).clamp(0.0, 1.0).powi(3);
             let own = 0.1 * noise(shift + i * 53 + j * 7).abs();
             sink + near + far + own
         };

@@ -71,7 +71,7 @@ fn finite(value: Option<f64>) -> Option<f64> {
 
 fn caption(claim: &AttentionClaim, values: &[f64], is_residual: bool) -> String {
     let mut caption =
-        "Each cell is one attention head of the suspect, beside the head of the reference that it resembles most; the darker, the more \
+        "Each cell is one attention head of the suspect, beside the head of the reference that it is paired with, one to one; the darker, the more \
                        alike."
             .to_owned();
     caption.push_str(if is_residual {

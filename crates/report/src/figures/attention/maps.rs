@@ -49,7 +49,7 @@ fn draw_pair(map: &ClaimMap, [id, reference, suspect, scale]: &[&'static str; 4]
     let ahead = if looks_ahead { "" } else { ". The upper half is empty because a model that writes text never looks ahead" };
     let caption = format!(
         "Head {} in layer {} of the reference beside head {} in layer {} of the suspect, on prompt “{}”. Row by row: how the head spreads \
-         its attention while it reads the word on the left{ahead}. Over all prompts, what remains of the two heads correlates by r = {r}.",
+         its attention while it reads the word on the left{ahead}. Over all prompts, what remains of the two heads correlates by r\u{a0}=\u{a0}{r}.",
         map.reference_head,
         map.reference_layer,
         map.head,

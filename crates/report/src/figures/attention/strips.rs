@@ -4,7 +4,7 @@
 //! in the page beside the strips, or on a phone above each of them.
 
 use crate::data::{AttentionClaim, ClaimRow, ClaimRowKind};
-use crate::figures::{Figure, escape};
+use crate::figures::{Figure, capital, escape};
 use crate::numbers::three_decimals;
 use std::fmt::Write as _;
 
@@ -72,7 +72,7 @@ pub(crate) fn draw(claim: &AttentionClaim, names: &[String]) -> Figure {
                    diamonds fall far behind, it can."
         .to_owned();
     let titles: String = claim.measures.iter().enumerate().fold(String::new(), |mut titles, (i, measure)| {
-        push(&mut titles, format_args!(r#"<p style="grid-row:{}"><span>{}</span></p>"#, i + 1, escape(&measure.title)));
+        push(&mut titles, format_args!(r#"<p style="grid-row:{}"><span>{}</span></p>"#, i + 1, escape(&capital(&measure.title))));
         titles
     });
     let independent = match claim.rows.iter().filter(|row| row.kind == ClaimRowKind::Control).count() {
@@ -204,7 +204,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
 
 /// The whole figure in words.
 fn description(claim: &AttentionClaim, rows: &[(&ClaimRow, &str)]) -> String {
-    let sentence = |(i, title): (usize, &str)| {
+    let sentence = |(i, title): (usize, String)| {
         let number = |row: &ClaimRow| value(row, i).map_or_else(|| "no number".to_owned(), three_decimals);
         let of =
             |kind: ClaimRowKind| rows.iter().filter(|(row, _)| row.kind == kind).map(|(row, _)| number(row)).collect::<Vec<_>>().join(", ");
@@ -212,7 +212,7 @@ fn description(claim: &AttentionClaim, rows: &[(&ClaimRow, &str)]) -> String {
         let controls = if controls.is_empty() { "none measured".to_owned() } else { controls };
         format!("{title}: suspect {}; independent models {controls}.", of(ClaimRowKind::Suspect))
     };
-    claim.measures.iter().map(|m| m.title.as_str()).enumerate().map(sentence).collect::<Vec<_>>().join(" ")
+    claim.measures.iter().map(|m| capital(&m.title)).enumerate().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
