@@ -15,8 +15,8 @@ pub struct ClaimMeasure {
 pub const MEASURES: [ClaimMeasure; 6] = [
     ClaimMeasure {
         id: "raw-pooled",
-        title: "all entries, heads by index",
-        words: "Pearson's correlation over every entry of every head on every prompt, each block and head against the one of the same index.",
+        title: "all attention, as it is",
+        words: "Every attention weight beside the one at the same place in the reference: same prompt, block, head and pair of positions; Pearson's correlation over all of them.",
     },
     ClaimMeasure {
         id: "head-averaged",
@@ -25,23 +25,23 @@ pub const MEASURES: [ClaimMeasure; 6] = [
     },
     ClaimMeasure {
         id: "matched-heads",
-        title: "heads matched",
+        title: "best pairs of heads",
         words: "Heads are matched one to one within each pair of blocks so that their correlations sum to the most; the mean over matched heads.",
     },
     ClaimMeasure {
         id: "sink-removed",
-        title: "sinks removed",
-        words: "As before, without the first column (and an encoder's last), which most heads put their spare mass on; rows sum to one again, and heads are matched anew.",
+        title: "without the first token",
+        words: "As before, without the first position (and an encoder's last), where heads that have nothing to say look in every transformer; rows sum to one again, and heads are matched anew.",
     },
     ClaimMeasure {
         id: "prompt-mean-removed",
-        title: "mean over prompts removed",
-        words: "As before, less what a head does at a position on every prompt: for each pair of positions the mean over prompts is subtracted.",
+        title: "without habits of place",
+        words: "As before, less what a head does at a place on every prompt, looking one word back for example: for each pair of positions the mean over prompts is subtracted.",
     },
     ClaimMeasure {
         id: "controls-regressed",
-        title: "controls regressed out",
-        words: "As before, less what the most similar heads of the independent controls explain of each head: what is left belongs to these two models.",
+        title: "without what independent models share",
+        words: "As before, less what the most similar heads of independent models explain of each head, which is what text itself makes every model do.",
     },
 ];
 
