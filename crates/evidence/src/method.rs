@@ -71,6 +71,14 @@ impl Outcome {
         }
     }
 
+    /// Why there is no observation.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Observed(_) => None,
+            Self::NotApplicable { why } => Some(why),
+        }
+    }
+
     /// The reason why a method does not apply.
     pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
         Self::NotApplicable { why: why.into() }
