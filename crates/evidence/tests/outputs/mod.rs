@@ -54,8 +54,7 @@ impl Observer {
         vocabulary.tokens.truncate(self.n_tokens);
         let wanted = Wanted { attention: false, stream: true, units: true, logits: self.wants_logits };
         let recorder = Recorder::new(&subject, &self.prompts, encoded, &vocabulary, wanted).unwrap();
-        let sequences: Vec<Vec<u32>> = recorder.sequences().into_iter().map(<[u32]>::to_vec).collect();
-        network.run(&sequences, &Listener { recorder: &recorder, has_gates: self.has_gates }).unwrap();
+        network.run(&recorder.sequences(), &Listener { recorder: &recorder, has_gates: self.has_gates }, &|_| ()).unwrap();
         let image = if self.wants_logits { image(&canonical, recorder.logit_tokens()).unwrap() } else { None };
         recorder.finish(image).unwrap()
     }

@@ -88,7 +88,7 @@ fn configure(outline: &mut Outline, change: &Layers, n: usize) {
         }
     }
     let Some(computation) = &family.compute else { return };
-    let listed = |setting: &compute::Setting| Some((setting.written_key()?, outline.said(family, setting)?.as_array()?.clone()));
+    let listed = |setting: &'static compute::Setting| Some((setting.written_key()?, outline.said(family, setting)?.as_array()?.clone()));
     let kinds = computation.window.as_ref().and_then(|window| {
         let kinds = window.kinds.as_ref()?;
         // Which blocks look back over a window only may be said by a rule that counts blocks.
