@@ -53,6 +53,27 @@ fn centred(n: f64, x: f64, xx: f64) -> Option<f64> {
     (n > 0.0 && squares > CONSTANT * xx).then_some(squares)
 }
 
+/// Some columns of a matrix, with the sums of its rows, so that these are made once for all other matrices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    values: Vec<f32>,
+    width: usize,
+    moments: Vec<(f64, f64)>,
+}
+
+impl Piece {
+    /// From `n_rows` rows of equally many columns, row-major.
+    ///
+    /// # Errors
+    /// If the values are no such matrix.
+    pub fn new(values: Vec<f32>, n_rows: usize) -> Result<Self, InputError> {
+        let width = values.len() / n_rows.max(1);
+        InputError::check_shape("piece of a matrix", values.len(), n_rows, width)?;
+        let moments = if width == 0 { vec![(0.0, 0.0); n_rows] } else { values.chunks_exact(width).map(moments).collect() };
+        Ok(Self { values, width, moments })
+    }
+}
+
 /// [`PearsonSums`] of every row of one matrix with every row of another, over columns that come in pieces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossSums {
@@ -74,23 +95,23 @@ impl CrossSums {
         (self.rows.len(), self.columns.len())
     }
 
-    /// Adds `width` columns, row-major. Products within a piece are in f32, about `1e-6` off; sums over pieces are in f64.
+    /// Adds further columns. Products within a piece are in f32, about `1e-6` off; sums over pieces are in f64.
     ///
     /// # Errors
-    /// If a shape is wrong.
-    pub fn add(&mut self, left: &[f32], right: &[f32], width: usize) -> Result<(), InputError> {
+    /// If a piece has another number of rows, or the two have different numbers of columns.
+    pub fn add(&mut self, left: &Piece, right: &Piece) -> Result<(), InputError> {
         let (n, m) = self.shape();
-        InputError::check_shape("left rows", left.len(), n, width)?;
-        InputError::check_shape("right rows", right.len(), m, width)?;
-        if width == 0 {
+        InputError::check_shape("left rows", left.values.len(), n, left.width)?;
+        InputError::check_shape("right rows", right.values.len(), m, left.width)?;
+        if left.width == 0 {
             return Ok(());
         }
         let mut products = vec![0.0f32; n * m];
-        row_products(left, right, width, &mut products)?;
-        self.n += width as f64;
+        row_products(&left.values, &right.values, left.width, &mut products)?;
+        self.n += left.width as f64;
         self.products.iter_mut().zip(&products).for_each(|(sum, &product)| *sum += f64::from(product));
-        add_moments(&mut self.rows, left, width);
-        add_moments(&mut self.columns, right, width);
+        add(&mut self.rows, &left.moments);
+        add(&mut self.columns, &right.moments);
         Ok(())
     }
 
@@ -99,9 +120,8 @@ impl CrossSums {
         debug_assert_eq!(self.shape(), further.shape());
         self.n += further.n;
         self.products.iter_mut().zip(&further.products).for_each(|(sum, product)| *sum += product);
-        for (mine, theirs) in [(&mut self.rows, &further.rows), (&mut self.columns, &further.columns)] {
-            mine.iter_mut().zip(theirs).for_each(|(sum, part)| *sum = (sum.0 + part.0, sum.1 + part.1));
-        }
+        add(&mut self.rows, &further.rows);
+        add(&mut self.columns, &further.columns);
     }
 
     /// The sums of row `left` of the one with row `right` of the other; no pairs where there is no such row.
@@ -125,16 +145,24 @@ impl CrossSums {
     }
 }
 
-fn add_moments(sums: &mut [(f64, f64)], rows: &[f32], width: usize) {
-    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(width)) {
-        let (mut total, mut squares) = (0.0, 0.0);
-        for &value in row {
+/// Sums that run side by side, so that the processor adds several values at once; always as many, so that the order of additions is fixed.
+const LANES: usize = 8;
+
+/// Sum and sum of squares.
+fn moments(row: &[f32]) -> (f64, f64) {
+    let (mut totals, mut squares) = ([0.0f64; LANES], [0.0f64; LANES]);
+    for values in row.chunks(LANES) {
+        for ((total, square), &value) in totals.iter_mut().zip(&mut squares).zip(values) {
             let value = f64::from(value);
-            total += value;
-            squares += value * value;
+            *total += value;
+            *square += value * value;
         }
-        *sum = (sum.0 + total, sum.1 + squares);
     }
+    (totals.iter().sum(), squares.iter().sum())
+}
+
+fn add(sums: &mut [(f64, f64)], further: &[(f64, f64)]) {
+    sums.iter_mut().zip(further).for_each(|(sum, part)| *sum = (sum.0 + part.0, sum.1 + part.1));
 }
 
 #[cfg(test)]
@@ -164,18 +192,19 @@ mod tests {
             let (mut left, mut right) = (vec![Vec::new(); n], vec![Vec::new(); m]);
             for (piece, &width) in widths.iter().enumerate() {
                 let (a, b) = (draw(n * width, seed, &format!("left {piece}")), draw(m * width, seed, &format!("right {piece}")));
+                let (x, y) = (Piece::new(a.clone(), n).unwrap(), Piece::new(b.clone(), m).unwrap());
                 let mut part = CrossSums::new(n, m);
-                part.add(&a, &b, width).unwrap();
+                part.add(&x, &y).unwrap();
                 sums.merge(&part);
-                swapped.add(&b, &a, width).unwrap();
+                swapped.add(&y, &x).unwrap();
                 left.iter_mut().enumerate().for_each(|(i, row)| row.extend_from_slice(&a[i * width..][..width]));
                 right.iter_mut().enumerate().for_each(|(i, row)| row.extend_from_slice(&b[i * width..][..width]));
             }
-            for i in 0..n {
-                for j in 0..m {
+            for (i, left) in left.iter().enumerate() {
+                for (j, right) in right.iter().enumerate() {
                     let (found, turned) = (sums.pair(i, j), swapped.pair(j, i));
                     let r = found.correlation().unwrap();
-                    prop_assert!((r - plain(&left[i], &right[j])).abs() < 1e-5, "{r}");
+                    prop_assert!((r - plain(left, right)).abs() < 1e-5, "{r}");
                     prop_assert!((r - turned.correlation().unwrap()).abs() < 1e-6);
                 }
             }
@@ -185,11 +214,14 @@ mod tests {
     #[test]
     fn what_is_constant_correlates_with_nothing() {
         let mut sums = CrossSums::new(2, 1);
-        sums.add(&[0.3, 0.3, 0.3, 1.0, 2.0, 4.0], &[1.0, 2.0, 4.0], 3).unwrap();
+        let left = Piece::new(vec![0.3, 0.3, 0.3, 1.0, 2.0, 4.0], 2).unwrap();
+        let right = Piece::new(vec![1.0, 2.0, 4.0], 1).unwrap();
+        sums.add(&left, &right).unwrap();
         assert_eq!((sums.left_varies(0), sums.left_varies(1), sums.right_varies(0)), (false, true, true));
         assert_eq!((sums.pair(0, 0).correlation(), sums.pair(2, 0).correlation()), (None, None));
         assert!((sums.pair(1, 0).correlation().unwrap() - 1.0).abs() < 1e-7);
-        assert!(sums.add(&[0.0; 5], &[0.0; 3], 3).is_err());
+        assert!(Piece::new(vec![0.0; 5], 2).is_err());
+        assert!(sums.add(&right, &right).is_err() && sums.add(&left, &Piece::new(vec![0.0; 4], 1).unwrap()).is_err());
         let mut whole = sums.pair(1, 0);
         whole.merge(&PearsonSums { n: 1.0, x: 0.0, y: 8.0, xx: 0.0, yy: 64.0, xy: 0.0 });
         // (1, 2, 4, 0) against (1, 2, 4, 8): by hand, covariation 21 − 7 · 15 / 4 and squares 21 − 49 / 4, 85 − 225 / 4.

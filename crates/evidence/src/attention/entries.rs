@@ -13,10 +13,8 @@ pub(super) struct Entries {
     pub(super) by_words: bool,
     causal: bool,
     prompts: Vec<Places>,
-    /// Side of the square that means over prompts are kept of.
-    side: usize,
-    /// By place in the square: whether enough prompts have the entry.
-    is_common: Vec<bool>,
+    /// By row: behind the last column that enough prompts have for a mean over them. Rows that too few prompts have are not there.
+    common_ends: Vec<usize>,
 }
 
 /// The places of one prompt.
@@ -44,8 +42,8 @@ pub(super) struct Forms {
     pub(super) deviations: Vec<f32>,
 }
 
-/// Means over prompts of one head without the sinks, by place.
-pub(super) struct Means(Vec<f32>);
+/// Means over prompts of one head without the sinks: the common columns of each row, and 0 before them.
+pub(super) struct Means(Vec<Vec<f32>>);
 
 impl Entries {
     /// The places that all of `models` have. `causal` is common to them.
@@ -68,18 +66,27 @@ impl Entries {
             }
         };
         let prompts: Vec<Places> = (0..n_prompts).map(places).collect();
-        let mut lengths: Vec<usize> = prompts.iter().map(|places| places.n).collect();
-        lengths.sort_unstable_by(|a, b| b.cmp(a));
-        let side = lengths.get(LEAST_PROMPTS - 1).copied().unwrap_or(0);
-        let mut entries = Self { by_words, causal, prompts, side, is_common: Vec::new() };
-        let mut counts = vec![0usize; if causal { side * (side + 1) / 2 } else { side * side }];
-        for prompt in 0..entries.n_prompts() {
-            for (i, columns) in entries.rows(prompt) {
-                columns.filter_map(|j| entries.place(i, j)).for_each(|at| counts[at] += 1);
-            }
-        }
-        entries.is_common = counts.into_iter().map(|count| count >= LEAST_PROMPTS).collect();
+        let mut entries = Self { by_words, causal, prompts, common_ends: Vec::new() };
+        entries.common_ends = entries.common_ends();
         entries
+    }
+
+    fn common_ends(&self) -> Vec<usize> {
+        // Of each row, where it ends in each prompt that has it; the eighth longest ends where eight prompts still have the column.
+        let mut ends: Vec<Vec<usize>> = Vec::new();
+        for prompt in 0..self.n_prompts() {
+            if ends.len() < self.n(prompt) {
+                ends.resize_with(self.n(prompt), Vec::new);
+            }
+            self.rows(prompt).for_each(|(i, columns)| ends[i].push(columns.end));
+        }
+        let of_row = |ends: &mut Vec<usize>| {
+            ends.sort_unstable_by(|a, b| b.cmp(a));
+            ends.get(LEAST_PROMPTS - 1).copied().unwrap_or(0)
+        };
+        let mut ends: Vec<usize> = ends.iter_mut().map(of_row).collect();
+        ends.truncate(ends.iter().rposition(|&end| end > 0).map_or(0, |last| last + 1));
+        ends
     }
 
     pub(super) fn n_prompts(&self) -> usize {
@@ -98,7 +105,7 @@ impl Entries {
 
     /// Whether any entry is left once the mean over prompts is subtracted.
     pub(super) fn has_deviations(&self) -> bool {
-        self.is_common.contains(&true)
+        !self.common_ends.is_empty()
     }
 
     /// The words that a prompt's places stand for: the common ones, or the word of each token.
@@ -123,33 +130,37 @@ impl Entries {
         (0..n).map(move |i| (i, columns(i))).filter(|(_, columns)| columns.len() > 1)
     }
 
-    /// Where the mean over prompts of an entry is kept.
-    fn place(&self, i: usize, j: usize) -> Option<usize> {
-        (i < self.side && j < self.side).then(|| if self.causal { i * (i + 1) / 2 + j } else { i * self.side + j })
+    /// The columns of a row whose mean over prompts is known.
+    fn common_of(&self, i: usize, columns: &Range<usize>) -> Range<usize> {
+        let end = self.common_ends.get(i).copied().unwrap_or(0).clamp(columns.start, columns.end);
+        columns.start..end
     }
 
     /// What makes a row sum to one again; `None` where nothing but the sink has mass.
     fn scale(row: &[f32]) -> Option<f32> {
-        let mass: f64 = row.iter().map(|&p| f64::from(p)).sum();
+        // Four sums side by side, which the processor adds at once; always four, so that the order of additions is fixed.
+        let mut lanes = [0.0f64; 4];
+        row.chunks(4).for_each(|values| lanes.iter_mut().zip(values).for_each(|(sum, &p)| *sum += f64::from(p)));
+        let mass: f64 = lanes.iter().sum();
         (mass >= LEAST_MASS).then(|| (1.0 / mass) as f32)
     }
 
     /// Means over prompts of one head, from its attention on each prompt in order.
     pub(super) fn means(&self, mut map: impl FnMut(usize) -> Option<Vec<f32>>) -> Option<Means> {
-        let (mut sums, mut counts) = (vec![0.0f64; self.is_common.len()], vec![0u32; self.is_common.len()]);
+        let mut sums: Vec<Vec<f64>> = self.common_ends.iter().map(|&end| vec![0.0; end]).collect();
+        let mut counts: Vec<Vec<u32>> = self.common_ends.iter().map(|&end| vec![0; end]).collect();
         for prompt in 0..self.n_prompts() {
             let (map, n) = (map(prompt)?, self.n(prompt));
             for (i, columns) in self.rows(prompt) {
-                let Some(scale) = Self::scale(&map[i * n..][columns.clone()]) else { continue };
-                for j in columns {
-                    if let Some(at) = self.place(i, j) {
-                        sums[at] += f64::from(map[i * n + j] * scale);
-                        counts[at] += 1;
-                    }
-                }
+                let row = &map[i * n..][..n];
+                let common = self.common_of(i, &columns);
+                let Some(scale) = Self::scale(&row[columns]).filter(|_| !common.is_empty()) else { continue };
+                sums[i][common.clone()].iter_mut().zip(&row[common.clone()]).for_each(|(sum, &p)| *sum += f64::from(p * scale));
+                counts[i][common].iter_mut().for_each(|count| *count += 1);
             }
         }
-        Some(Means(sums.iter().zip(&counts).map(|(sum, &count)| (sum / f64::from(count.max(1))) as f32).collect()))
+        let mean = |(sum, count): (&f64, &u32)| (sum / f64::from(*count.max(&1))) as f32;
+        Some(Means(sums.iter().zip(&counts).map(|(sums, counts)| sums.iter().zip(counts).map(mean).collect()).collect()))
     }
 
     /// Appends a head's probabilities.
@@ -176,19 +187,17 @@ impl Entries {
     pub(super) fn append_without_sinks(&self, prompt: usize, map: &[f32], means: &Means, forms: &mut Forms) {
         let n = self.n(prompt);
         for (i, columns) in self.rows(prompt) {
-            let scale = Self::scale(&map[i * n..][columns.clone()]);
-            let even = 1.0 / columns.len() as f32;
-            for j in columns {
-                let place = self.place(i, j);
-                let mean = place.and_then(|at| means.0.get(at)).copied();
-                let value = match scale {
-                    Some(scale) => map[i * n + j] * scale,
-                    None => mean.filter(|&mean| mean > 0.0).unwrap_or(even),
-                };
-                forms.sink_removed.push(value);
-                if place.is_some_and(|at| self.is_common[at]) {
-                    forms.deviations.push(if scale.is_some() { value - mean.unwrap_or(0.0) } else { 0.0 });
-                }
+            let row = &map[i * n..][..n];
+            let common = self.common_of(i, &columns);
+            let means = means.0.get(i).filter(|_| !common.is_empty()).map_or(&[][..], |means| &means[common.clone()]);
+            if let Some(scale) = Self::scale(&row[columns.clone()]) {
+                forms.sink_removed.extend(row[columns].iter().map(|&p| p * scale));
+                forms.deviations.extend(row[common].iter().zip(means).map(|(&p, &mean)| p * scale - mean));
+            } else {
+                let even = 1.0 / columns.len() as f32;
+                forms.sink_removed.extend(means.iter().map(|&mean| if mean > 0.0 { mean } else { even }));
+                forms.sink_removed.extend(std::iter::repeat_n(even, columns.len() - means.len()));
+                forms.deviations.extend(std::iter::repeat_n(0.0, means.len()));
             }
         }
     }

@@ -5,7 +5,7 @@ use super::pairing::Stage;
 use forward::Observation;
 use rayon::prelude::*;
 use stats::InputError;
-use stats::correlation::CrossSums;
+use stats::correlation::{CrossSums, Piece};
 use std::collections::BTreeMap;
 
 /// Prompts that one task sums over. It is fixed, so that no sum depends on the number of threads.
@@ -64,9 +64,9 @@ impl StageSums {
         let sum = |prompts: &[usize]| -> Result<Self, Lacking> {
             let mut sums = Self::default();
             for &prompt in prompts {
-                let forms = |at: &At| Ok((*at, forms(models[at.0], entries, *at, prompt, &means, wanted)?));
-                let forms: BTreeMap<At, Forms> = stage.blocks.iter().map(forms).collect::<Result<_, Lacking>>()?;
-                sums.add(models, stage, &forms, wanted)?;
+                let pieces = |at: &At| Ok((*at, Pieces::of(models[at.0], entries, *at, prompt, &means, wanted)?));
+                let pieces: BTreeMap<At, Pieces> = stage.blocks.iter().map(pieces).collect::<Result<_, Lacking>>()?;
+                sums.add(models, stage, &pieces, wanted)?;
             }
             Ok(sums)
         };
@@ -76,25 +76,24 @@ impl StageSums {
         Ok(whole)
     }
 
-    fn add(&mut self, models: &[&Observation], stage: &Stage, forms: &BTreeMap<At, Forms>, wanted: WantedSums) -> Result<(), InputError> {
+    fn add(&mut self, models: &[&Observation], stage: &Stage, pieces: &BTreeMap<At, Pieces>, wanted: WantedSums) -> Result<(), InputError> {
         let heads = |at: At| models[at.0].subject.n_heads;
-        let add = |sums: &mut BTreeMap<(At, At), CrossSums>, (a, b): (At, At), form: fn(&Forms) -> &[f32], more: usize| {
-            let (n, m) = (heads(a) + more, heads(b) + more);
-            let (left, right) = (form(&forms[&a]), form(&forms[&b]));
-            sums.entry((a, b)).or_insert_with(|| CrossSums::new(n, m)).add(left, right, left.len() / n.max(1))
+        let add = |sums: &mut BTreeMap<(At, At), CrossSums>, (a, b): (At, At), piece: fn(&Pieces) -> &Piece, more: usize| {
+            let sums = sums.entry((a, b)).or_insert_with(|| CrossSums::new(heads(a) + more, heads(b) + more));
+            sums.add(piece(&pieces[&a]), piece(&pieces[&b]))
         };
         for &pair in &stage.pairs {
             if wanted.raw {
-                add(&mut self.raw, pair, |forms| &forms.raw, 1)?;
+                add(&mut self.raw, pair, |pieces| &pieces.raw, 1)?;
             }
             if wanted.sink_removed {
-                add(&mut self.sink_removed, pair, |forms| &forms.sink_removed, 0)?;
+                add(&mut self.sink_removed, pair, |pieces| &pieces.sink_removed, 0)?;
             }
         }
         if wanted.deviations {
             for (i, &a) in stage.blocks.iter().enumerate() {
                 for &b in &stage.blocks[i..] {
-                    add(&mut self.deviations, (a, b), |forms| &forms.deviations, 0)?;
+                    add(&mut self.deviations, (a, b), |pieces| &pieces.deviations, 0)?;
                 }
             }
         }
@@ -118,28 +117,41 @@ impl StageSums {
     }
 }
 
-/// One block of one model on one prompt.
-fn forms(
-    model: &Observation,
-    entries: &Entries,
-    at: At,
-    prompt: usize,
-    means: &BTreeMap<(At, usize), Means>,
-    wanted: WantedSums,
-) -> Result<Forms, Lacking> {
-    let mut forms = Forms::default();
-    let n_heads = model.subject.n_heads;
-    for head in 0..n_heads {
-        let map = entries.map(model, at.1, head, prompt).ok_or(Lacking::Attention(at))?;
+/// One block of one model on one prompt; what is not wanted has no columns.
+struct Pieces {
+    /// One row a head and, last, their mean.
+    raw: Piece,
+    sink_removed: Piece,
+    deviations: Piece,
+}
+
+impl Pieces {
+    fn of(
+        model: &Observation,
+        entries: &Entries,
+        at: At,
+        prompt: usize,
+        means: &BTreeMap<(At, usize), Means>,
+        wanted: WantedSums,
+    ) -> Result<Self, Lacking> {
+        let mut forms = Forms::default();
+        let n_heads = model.subject.n_heads;
+        for head in 0..n_heads {
+            let map = entries.map(model, at.1, head, prompt).ok_or(Lacking::Attention(at))?;
+            if wanted.raw {
+                entries.append_raw(prompt, &map, &mut forms);
+            }
+            if let Some(means) = means.get(&(at, head)) {
+                entries.append_without_sinks(prompt, &map, means, &mut forms);
+            }
+        }
         if wanted.raw {
-            entries.append_raw(prompt, &map, &mut forms);
+            Entries::append_mean_of_heads(&mut forms, n_heads);
         }
-        if let Some(means) = means.get(&(at, head)) {
-            entries.append_without_sinks(prompt, &map, means, &mut forms);
-        }
+        Ok(Self {
+            raw: Piece::new(forms.raw, n_heads + 1)?,
+            sink_removed: Piece::new(forms.sink_removed, n_heads)?,
+            deviations: Piece::new(forms.deviations, n_heads)?,
+        })
     }
-    if wanted.raw {
-        Entries::append_mean_of_heads(&mut forms, n_heads);
-    }
-    Ok(forms)
 }

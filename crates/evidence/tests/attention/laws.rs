@@ -36,7 +36,6 @@ fn sinks_and_positions_are_no_evidence_and_a_noisy_copy_is() {
     let stranger = compare(&reference, &Made::new(9).observe(PROMPTS), &controls);
     let copy = compare(&reference, &Made::new(1).noisy(0.4).observe(PROMPTS), &controls);
     let (a, b) = (stranger.row(0), copy.row(0));
-    println!("stranger {a:?}\ncopy {b:?}");
     assert!(a[0].unwrap() > 0.9 && a[1].unwrap() > 0.9 && a[2].unwrap() > 0.9, "{a:?}");
     assert!(a[5].unwrap().abs() < 0.05, "{a:?}");
     assert!(b[5].unwrap() > 0.8, "{b:?}");

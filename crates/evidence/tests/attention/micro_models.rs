@@ -37,14 +37,10 @@ fn derived_models_rank_above_every_independent_one() {
         let answers = compare(reference, &suspect, controls);
         let claim = answers.claim();
         let residuals: Vec<f64> = claim.rows.iter().map(|row| row.values[5].unwrap()).collect();
-        for row in &claim.rows {
-            println!("{}: {:.3?}", row.name, row.values);
-        }
         assert!(residuals[0] > least, "{}: {residuals:.3?}", suspect.subject.model);
         assert!(residuals[1..].iter().all(|r| *r < 0.25), "{}: {residuals:.3?}", suspect.subject.model);
         assert!((answers.r() - residuals[0]).abs() < 1e-9, "the claim and the method say the same");
     }
     let independent = compare(&base, &of("models/independent"), &of_base);
-    println!("independent: {:.3?}", independent.row(0));
     assert!(independent.r() < 0.25, "{:.3?}", independent.row(0));
 }

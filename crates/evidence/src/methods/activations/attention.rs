@@ -29,7 +29,9 @@ card! {
     /// # Reference
     /// The same of independent models: arXiv:2602.16740.
     /// # Example
-    /// TODO
+    /// `testdata/models` on the 240 shared prompts: base against finetuned .904, against independent .433; five controls of `testdata/lineage` .425
+    /// to .460, and .53 to .63 once heads are averaged. Two made models that share nothing but a strong sink and a liking for near
+    /// positions: above .99 (`crates/evidence/tests/attention`).
     pub(crate) static CARD = {
         id: "activations.attention",
         question: Question::Derivation,

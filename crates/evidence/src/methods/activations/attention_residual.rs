@@ -21,7 +21,7 @@ card! {
     /// (summed over the word attended to, averaged over the word that attends). A number in [−1, 1].
     /// # Null distribution
     /// That of independent controls at the same relative depth, each taken through the suspect's place beside the other controls. They have one
-    /// control fewer to be regressed on, which leaves them a little more in common, never less.
+    /// control fewer to be regressed on, which leaves them a little more in common as a rule.
     /// # Assumptions
     /// The controls are independent of both sides and learned from similar text. Both models read the same prompts, and see the same tokens:
     /// earlier ones only, or all. There are two controls or more besides the model in question.
@@ -33,7 +33,8 @@ card! {
     /// # Reference
     /// Ours.
     /// # Example
-    /// TODO
+    /// On the 240 shared prompts beside the models of `testdata/lineage`: base against finetuned .839, against permuted-units 1.000, against
+    /// independent .112, the five controls .034 to .081; seed-1 against continued .595, its four controls .082 to .126.
     pub(crate) static CARD = {
         id: "activations.attention-residual",
         question: Question::Derivation,
