@@ -1,6 +1,6 @@
 //! Docs written once, in the code, and generated from there.
 
-use crate::{Error, root, say};
+use crate::{Error, contract, root, say};
 use evidence::{Access, Card, METHODS};
 use report::glossary;
 use std::fmt::Write as _;
@@ -33,7 +33,9 @@ fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     let mut files: Vec<(PathBuf, String)> =
         METHODS.iter().map(|m| (PathBuf::from(format!("docs/methods/{}.md", m.card().id)), method_page(m.card()))).collect();
     files.push(("docs/methods/README.md".into(), method_index()));
-    files.push(("docs/formats/report.schema.json".into(), report::json::schema().map_err(|e| Error::Failed(e.to_string()))?));
+    let schema = report::json::schema().map_err(|e| Error::Failed(e.to_string()))?;
+    files.push(("crates/python/python/filiation/_contract.py".into(), contract::python(&schema)?));
+    files.push(("docs/formats/report.schema.json".into(), schema));
     files.push(("GLOSSARY.md".into(), glossary()));
     let mut command = filiation::cli::command();
     files.push(("docs/cli.md".into(), reference(&command)));

@@ -1,6 +1,7 @@
 //! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
 
 mod bench;
+mod contract;
 mod disguises;
 mod generate;
 mod pairs;

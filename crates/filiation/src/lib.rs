@@ -6,6 +6,7 @@ pub mod cli;
 mod commands;
 mod controls;
 mod error;
+pub mod library;
 mod models;
 mod outputs;
 mod printer;

@@ -75,11 +75,20 @@ impl PromptSet {
         if schema != PROMPTS_SCHEMA {
             return Err(FormatError::new("schema of the prompts", quoted(&schema), quoted(PROMPTS_SCHEMA)));
         }
-        if prompts.is_empty() {
+        Self { name, version, licence, origin, prompts }.checked()
+    }
+
+    /// The same, if it is a set of prompts.
+    ///
+    /// # Errors
+    /// If it has none, two of one id, or one that is white space alone.
+    pub fn checked(self) -> Result<Self, FormatError> {
+        let quoted = |text: &str| format!("`{}`", text.escape_debug());
+        if self.prompts.is_empty() {
             return Err(FormatError::new("set of prompts", "no prompt", "at least one `[[prompt]]`"));
         }
         let mut ids = BTreeSet::new();
-        for prompt in &prompts {
+        for prompt in &self.prompts {
             if prompt.id.is_empty() || !ids.insert(prompt.id.as_str()) {
                 return Err(FormatError::new("id of a prompt", quoted(&prompt.id), "an id that no other prompt has"));
             }
@@ -87,7 +96,7 @@ impl PromptSet {
                 return Err(FormatError::new(format!("text of prompt {}", quoted(&prompt.id)), "white space alone", "some text"));
             }
         }
-        Ok(Self { name, version, licence, origin, prompts })
+        Ok(self)
     }
 
     /// How reports call it: `shared 1`.

@@ -36,7 +36,8 @@ pub struct UnitsAt {
 }
 
 /// A listener. Calls come from several threads and in no fixed order; what is told is the same at any number of threads. Every place is told
-/// once, but for an expert's units, which may come in parts. All of a block's calls come before any of the next block's.
+/// once, but for an expert's units, which may come in parts. Blocks may come in any order; where each waits for all sequences
+/// before the next begins, as in this engine, a listener needs the least memory.
 ///
 /// Matrices are row-major with one row a token.
 pub trait Taps: Sync {

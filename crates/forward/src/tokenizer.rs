@@ -74,22 +74,25 @@ impl Tokenizer {
 
     /// The tokens of every prompt; a prompt that no token stands for, or that is longer than the model's positions, is an error.
     pub fn encode_all(&self, prompts: &PromptSet, max_positions: Option<usize>) -> Result<Vec<Encoded>, NotRunnable> {
-        let encode = |prompt: &crate::Prompt| {
-            let encoded = self.encode(&prompt.text)?;
-            let n = encoded.ids.len();
-            let name = prompt.id.escape_debug();
-            if n == 0 {
-                return Err(NotRunnable(format!("prompt `{name}` of {} has no token in the model's tokenizer", prompts.label())));
-            }
-            match max_positions.filter(|&most| n > most) {
-                Some(most) => {
-                    let set = prompts.label();
-                    Err(NotRunnable(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions")))
-                }
-                None => Ok(encoded),
-            }
-        };
+        let encode = |prompt: &crate::Prompt| self.encode(&prompt.text)?.checked(&prompt.id, prompts, max_positions);
         prompts.prompts.iter().map(encode).collect()
+    }
+}
+
+impl Encoded {
+    /// The same, if a model of so many positions can read it.
+    ///
+    /// # Errors
+    /// If no token stands for the prompt, or it is longer than the model's positions.
+    pub fn checked(self, prompt: &str, prompts: &PromptSet, max_positions: Option<usize>) -> Result<Self, NotRunnable> {
+        let (n, name, set) = (self.ids.len(), prompt.escape_debug(), prompts.label());
+        if n == 0 {
+            return Err(NotRunnable(format!("prompt `{name}` of {set} has no token in the model's tokenizer")));
+        }
+        match max_positions.filter(|&most| n > most) {
+            Some(most) => Err(NotRunnable(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions"))),
+            None => Ok(self),
+        }
     }
 }
 

@@ -95,7 +95,8 @@ impl Vocabulary {
         })
     }
 
-    fn from_tokenizer_json(json: &Value) -> Result<Self, FormatError> {
+    /// From a parsed `tokenizer.json`.
+    pub fn from_tokenizer_json(json: &Value) -> Result<Self, FormatError> {
         let model = json.get("model").ok_or_else(|| FormatError::new("tokenizer", "no `model`", "a `model` with a vocabulary"))?;
         let kind = model.get("type").and_then(Value::as_str).unwrap_or_default();
         let writes_bytes = |key: &str| json.get(key).is_some_and(|part| part.to_string().contains("\"ByteLevel\""));

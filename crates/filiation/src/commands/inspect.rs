@@ -12,12 +12,17 @@ use sources::{Model, TensorSource};
 use std::collections::BTreeMap;
 
 pub(crate) fn run(args: &Inspect, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    printer.result(&inspection(args, progress)?)
+}
+
+/// What is printed.
+pub(crate) fn inspection(args: &Inspect, progress: &Progress) -> Result<String, Error> {
     let model = Model::open(&resolve(&args.model)?)?;
     let custody = custody(&model, "digests", progress)?;
     let side = Side::new(&model)?;
     match args.format {
-        Format::Json => printer.result(&serde_json::to_string_pretty(&as_json(&side, &custody)).map_err(|e| Error::Report(e.to_string()))?),
-        Format::Text => printer.result(&as_text(&side, &custody, args.tensors)),
+        Format::Json => serde_json::to_string_pretty(&as_json(&side, &custody)).map_err(|e| Error::Report(e.to_string())),
+        Format::Text => Ok(as_text(&side, &custody, args.tensors)),
     }
 }
 

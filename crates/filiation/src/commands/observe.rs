@@ -6,27 +6,12 @@ use crate::models::{custody, open_weights};
 use crate::outputs::prompts;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use forward::{ALL_TAPS, ObserveError, Observer};
+use forward::{ALL_TAPS, Observation, ObserveError, Observer, PromptSet};
 use sources::FormatError;
+use std::path::Path;
 
 pub(crate) fn run(args: &Observe, printer: &Printer, progress: &Progress) -> Result<(), Error> {
-    let prompts = prompts(args.prompts.as_deref())?;
-    let model = open_weights(&args.model, progress)?;
-    let cannot = |why: forward::NotRunnable| -> Error {
-        FormatError::new("model", why, "one that this program can run")
-            .hint("the weights can be compared; the Python package observes any model of `transformers`")
-            .at(&model.path)
-            .into()
-    };
-    let custody = custody(&model, "digests of the model", progress)?;
-    let observer = Observer::new(&model, Some(&custody.tensor_root), &prompts, ALL_TAPS).map_err(cannot)?;
-    let phase = progress.steps("running the model", observer.blocks());
-    let observation = match observer.run(&|n| phase.advance(n)) {
-        Ok(observation) => observation,
-        Err(ObserveError::NotRunnable(why)) => return Err(cannot(why)),
-        Err(ObserveError::Source(error)) => return Err(error.into()),
-    };
-    drop(phase);
+    let observation = observation(&args.model, &prompts(args.prompts.as_deref())?, progress)?;
     observation.write(&args.output)?;
     let prompts = &observation.prompts;
     printer.result(&format!(
@@ -35,7 +20,26 @@ pub(crate) fn run(args: &Observe, printer: &Printer, progress: &Progress) -> Res
         prompts.label,
         observation.n_prompts(),
         prompts.digest,
-        custody.tensor_root,
+        observation.subject.tensor_root.as_deref().unwrap_or_default(),
         args.output.display(),
     ))
+}
+
+/// What a model does on prompts, bound to its tensor root.
+pub(crate) fn observation(model: &Path, prompts: &PromptSet, progress: &Progress) -> Result<Observation, Error> {
+    let model = open_weights(model, progress)?;
+    let cannot = |why: forward::NotRunnable| -> Error {
+        FormatError::new("model", why, "one that this program can run")
+            .hint("the weights can be compared; the Python package observes any model of `transformers`")
+            .at(&model.path)
+            .into()
+    };
+    let custody = custody(&model, "digests of the model", progress)?;
+    let observer = Observer::new(&model, Some(&custody.tensor_root), prompts, ALL_TAPS).map_err(cannot)?;
+    let phase = progress.steps("running the model", observer.blocks());
+    match observer.run(&|n| phase.advance(n)) {
+        Ok(observation) => Ok(observation),
+        Err(ObserveError::NotRunnable(why)) => Err(cannot(why)),
+        Err(ObserveError::Source(error)) => Err(error.into()),
+    }
 }

@@ -6,6 +6,7 @@
 use crate::NotRunnable;
 use faer::Mat;
 use sources::canonical::Canonical;
+use sources::form::NormKind;
 use sources::{Role, SourceError, Stack};
 
 /// Basis and shape of the canonical unembedding at `K` tokens, its mean over the tokens taken away: `centred rows = basis * ellipse`.
@@ -37,6 +38,18 @@ pub fn image(canonical: &Canonical<'_>, tokens: &[u32]) -> Result<Option<Image>,
     let mut rows = Vec::new();
     canonical.vectors(table, Role::Unembed, &ids, &mut rows)?;
     Ok(image_from_rows(&rows, ids.len(), hidden).ok())
+}
+
+/// Rows of an unembedding as [`image_from_rows`] takes them: the final norm's gain multiplied in, and for a LayerNorm, which gives it no vector
+/// with a mean, the mean of each row taken away. A width that does not divide the rows is refused by [`image_from_rows`].
+pub fn fold_final_norm(rows: &mut [f32], gain: &[f32], norm: NormKind) {
+    for row in rows.chunks_exact_mut(gain.len().max(1)) {
+        row.iter_mut().zip(gain).for_each(|(v, g)| *v *= g);
+        if norm == NormKind::Layer {
+            let mean = (row.iter().map(|&v| f64::from(v)).sum::<f64>() / row.len() as f64) as f32;
+            row.iter_mut().for_each(|v| *v -= mean);
+        }
+    }
 }
 
 /// The same from rows that the caller has read: `rows` is `[n_tokens, hidden]`, the unembedding with the final norm's gain multiplied in.

@@ -14,7 +14,7 @@ mod units;
 mod views;
 mod write;
 
-pub use image::{Image, image, image_from_rows};
+pub use image::{Image, fold_final_norm, image, image_from_rows};
 pub use observe::{ALL_TAPS, ObserveError, Observer};
 pub use recorder::Recorder;
 pub use views::Sketches;

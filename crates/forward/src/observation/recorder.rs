@@ -8,6 +8,7 @@ use crate::{Encoded, HeadAt, NotRunnable, PromptSet, Taps, UnitsAt, Wanted};
 use half::f16;
 use sha2::{Digest as _, Sha256};
 use sources::vocabulary::Vocabulary;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A listener that keeps what an observation holds. Whoever computes, and on however many threads, what is kept is the same.
@@ -37,11 +38,19 @@ pub(super) struct Heads {
     pub(super) told: usize,
 }
 
-/// Blocks that are done, and the one that is being told.
+/// Blocks whose units were told for all prompts, and those that are being told.
 #[derive(Debug, Default)]
 pub(super) struct Units {
-    pub(super) done: Vec<UnitSketches>,
-    current: Option<Arc<BlockUnits>>,
+    done: BTreeMap<usize, UnitSketches>,
+    open: BTreeMap<usize, OpenBlock>,
+}
+
+/// A block that waits for some of its prompts.
+#[derive(Debug)]
+struct OpenBlock {
+    block: Arc<BlockUnits>,
+    /// Prompts that were not told to their end.
+    left: usize,
 }
 
 /// The residual stream at the sampled words.
@@ -164,40 +173,52 @@ impl Recorder {
         (sequence < self.words.len()).then(|| self.tokens.prompt(sequence).len())
     }
 
-    /// The sums of a block; the block before it is finished when the first call of the next one comes.
+    /// The sums of a block, which begin with its first prompt.
     fn block(&self, layer: usize, is_gated: bool) -> Result<Arc<BlockUnits>, String> {
         let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        match &units.current {
-            Some(block) if block.layer == layer => return Ok(Arc::clone(block)),
-            None if units.done.len() == layer => {}
-            Some(_) if units.done.len() + 1 == layer => {
-                if let Some(block) = units.current.take() {
-                    units.close(block, &self.groups)?;
-                }
-            }
-            _ => return Err(format!("the units of block {layer} were told out of order")),
+        if units.done.contains_key(&layer) {
+            return Err(format!("the units of block {layer} were told twice for one prompt"));
         }
-        let block = Arc::new(BlockUnits::new(layer, self.subject.units, is_gated, &self.groups));
-        units.current = Some(Arc::clone(&block));
-        Ok(block)
+        let new = || OpenBlock {
+            block: Arc::new(BlockUnits::new(layer, self.subject.units, is_gated, &self.groups)),
+            left: self.tokens.n_prompts(),
+        };
+        Ok(Arc::clone(&units.open.entry(layer).or_insert_with(new).block))
     }
 
-    /// The sketches of all blocks.
+    /// Tells a block of one prompt. The call that brings the last prompt to its end closes the block.
+    fn tell_block(&self, at: UnitsAt, gate: Option<&[f32]>, up: &[f32]) -> Result<(), String> {
+        let block = self.block(at.layer, gate.is_some())?;
+        block.tell(at.sequence, &self.words[at.sequence], gate, up, &self.groups)?;
+        // Before the count: whoever counts to the end must be the only one who holds the block.
+        drop(block);
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = units.open.get_mut(&at.layer) else { return Ok(()) };
+        open.left -= 1;
+        if open.left == 0
+            && let Some(open) = units.open.remove(&at.layer)
+        {
+            let sketches = open.finish(&self.groups)?;
+            units.done.insert(at.layer, sketches);
+        }
+        Ok(())
+    }
+
+    /// The sketches of all blocks that were told.
     pub(super) fn take_units(&self) -> Result<Vec<UnitSketches>, String> {
         let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(block) = units.current.take() {
-            units.close(block, &self.groups)?;
+        while let Some((_, open)) = units.open.pop_first() {
+            open.finish(&self.groups)?;
         }
-        Ok(std::mem::take(&mut units.done))
+        Ok(std::mem::take(&mut units.done).into_values().collect())
     }
 }
 
-impl Units {
-    fn close(&mut self, block: Arc<BlockUnits>, groups: &Groups) -> Result<(), String> {
-        let layer = block.layer;
-        let block = Arc::try_unwrap(block).map_err(|_| format!("the units of block {layer} were still told when the next block began"))?;
-        self.done.push(block.finish(groups)?);
-        Ok(())
+impl OpenBlock {
+    fn finish(self, groups: &Groups) -> Result<UnitSketches, String> {
+        let layer = self.block.layer;
+        let block = Arc::try_unwrap(self.block).map_err(|_| format!("the units of block {layer} are still being told"))?;
+        block.finish(groups)
     }
 }
 
@@ -263,16 +284,16 @@ impl Taps for Recorder {
         let n = self.n(at.sequence);
         let expected = n.and_then(|n| n.checked_mul(self.subject.units));
         let fits = |what, values: &[f32]| self.fits(what, at.layer, at.sequence, values.len(), expected);
+        if at.layer >= self.subject.n_layers {
+            return self.fail(format!("units of block {} were told, which the model does not have", at.layer));
+        }
         if at.expert.is_some() || Some(tokens.len()) != n {
             return self.fail(format!("units of block {} were told for some tokens only, as of a mixture's experts", at.layer));
         }
         if !fits("up projection", up) || gate.is_some_and(|gate| !fits("gate", gate)) {
             return;
         }
-        let told = self
-            .block(at.layer, gate.is_some())
-            .and_then(|block| block.tell(at.sequence, &self.words[at.sequence], gate, up, &self.groups));
-        if let Err(sentence) = told {
+        if let Err(sentence) = self.tell_block(at, gate, up) {
             self.fail(sentence);
         }
     }

@@ -104,6 +104,13 @@ fn sketches_estimate_correlations_within_their_error() {
     assert!((own - 1.0).abs() < 0.3, "{own}");
 }
 
+/// As somebody tells who runs one prompt through all blocks before the next.
+#[test]
+fn prompt_by_prompt_gives_the_bytes_of_block_by_block() {
+    let made = Made::new(14);
+    assert_eq!(bytes(&made.observed_prompt_by_prompt()), bytes(&made.observed(2, 1)));
+}
+
 #[test]
 fn a_unit_that_never_changes_has_zeros() {
     let mut made = Made::new(10);
@@ -145,8 +152,8 @@ fn defects_of_what_is_told_come_out_as_sentences() {
     let up = vec![0.5; n * subject().units];
     let all: Vec<usize> = (0..n).collect();
     let units = |layer, expert| UnitsAt { sequence: 0, layer, expert };
-    let expected = "the units of block 1 were told out of order";
-    assert_eq!(sentence(&|r| r.units(units(1, None), &all, None, &up)), expected);
+    let expected = format!("units of block {N_LAYERS} were told, which the model does not have");
+    assert_eq!(sentence(&|r| r.units(units(N_LAYERS, None), &all, None, &up)), expected);
     let expected = "units of block 0 were told for some tokens only, as of a mixture's experts";
     assert_eq!(sentence(&|r| r.units(units(0, Some(1)), &all, None, &up)), expected);
     let expected = format!("the units of block 0 were not told for {} prompts", made.n_prompts() - 1);

@@ -178,7 +178,6 @@ impl Made {
     pub(crate) fn tell_all(&self, recorder: &Recorder, threads: usize, order: usize) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let lengths: Vec<usize> = recorder.sequences().iter().map(Vec::len).collect();
-        let wanted = recorder.wanted();
         for layer in 0..=N_LAYERS {
             let mut calls = Vec::new();
             for sequence in 0..lengths.len() {
@@ -194,7 +193,12 @@ impl Made {
             }
             pool.install(|| calls.par_iter().with_max_len(1).for_each(|(_, call)| self.tell(recorder, &lengths, layer, call)));
         }
-        if wanted.logits {
+        self.tell_logits(recorder, &pool);
+    }
+
+    fn tell_logits(&self, recorder: &Recorder, pool: &rayon::ThreadPool) {
+        let lengths: Vec<usize> = recorder.sequences().iter().map(Vec::len).collect();
+        if recorder.wanted().logits {
             let tell = |(sequence, &n): (usize, &usize)| {
                 for position in recorder.logit_positions(sequence, n) {
                     let value = |id: usize| 4.0 * noise(&[self.seed, 5, sequence, position, id]);
@@ -235,6 +239,23 @@ impl Made {
         self.tell_all(&recorder, threads, order);
         let image = self.image(&recorder);
         recorder.finish(image)
+    }
+
+    pub(crate) fn observed_prompt_by_prompt(&self) -> Observation {
+        let recorder = self.recorder();
+        let lengths: Vec<usize> = recorder.sequences().iter().map(Vec::len).collect();
+        for sequence in 0..lengths.len() {
+            for layer in 0..=N_LAYERS {
+                self.tell(&recorder, &lengths, layer, &Call::Stream(sequence));
+                if layer < N_LAYERS {
+                    self.tell(&recorder, &lengths, layer, &Call::Units(sequence));
+                    (0..N_HEADS).for_each(|head| self.tell(&recorder, &lengths, layer, &Call::Attention(HeadAt { sequence, layer, head })));
+                }
+            }
+        }
+        self.tell_logits(&recorder, &rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+        let image = self.image(&recorder);
+        recorder.finish(image).unwrap()
     }
 
     pub(crate) fn observed(&self, threads: usize, order: usize) -> Observation {

@@ -1,0 +1,38 @@
+//! What the program does, for callers that are no command line: nothing is printed.
+
+use crate::cli::{Compare, Inspect};
+use crate::progress::Progress;
+use crate::{Error, commands, models};
+use forward::{Observation, PromptSet};
+use report::data::Report;
+use sources::Model;
+use sources::digest::Custody;
+use std::path::Path;
+
+/// Compares as `filiation compare` does. What the arguments say about output is not looked at.
+pub fn compare(args: &Compare) -> Result<Report, Error> {
+    Ok(commands::compare::comparison(args, &Progress::Quiet)?.0)
+}
+
+/// Writes a report as `report.json` and `report.html` into a folder, which is made where there is none.
+pub fn write_report(report: &Report, folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
+    commands::compare::write(report, folder)
+}
+
+/// What `filiation inspect` prints.
+pub fn inspect(args: &Inspect) -> Result<String, Error> {
+    commands::inspect::inspection(args, &Progress::Quiet)
+}
+
+/// Runs a checkpoint with this program's own engine, as `filiation observe` does.
+pub fn observe(model: &Path, prompts: &PromptSet) -> Result<Observation, Error> {
+    commands::observe::observation(model, prompts, &Progress::Quiet)
+}
+
+/// Opens weights by path or Hub id, with all their digests.
+pub fn open(model: &Path) -> Result<(Model, Custody), Error> {
+    let model = models::open_weights(model, &Progress::Quiet)?;
+    let custody = models::custody(&model, "digests", &Progress::Quiet)?;
+    Ok((model, custody))
+}
