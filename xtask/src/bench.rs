@@ -2,6 +2,7 @@
 
 mod assignment;
 mod checkpoint;
+mod forward;
 mod machine;
 mod measure;
 
@@ -32,6 +33,8 @@ pub(crate) struct Bench {
 enum Part {
     /// Exact assignment alone, beside scipy.
     Assignment(assignment::Bench),
+    /// Prefill of a model, beside transformers and llama.cpp.
+    Forward(forward::Bench),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,8 +80,10 @@ pub(crate) fn run(args: &Bench) -> Result<(), Error> {
     if cfg!(debug_assertions) {
         return again_in_release();
     }
-    if let Some(Part::Assignment(args)) = &args.part {
-        return assignment::run(args);
+    match &args.part {
+        Some(Part::Assignment(args)) => return assignment::run(args),
+        Some(Part::Forward(args)) => return forward::run(args),
+        None => {}
     }
     let folder = cache()?.join("bench");
     std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;

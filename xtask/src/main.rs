@@ -5,6 +5,7 @@ mod contract;
 mod disguises;
 mod generate;
 mod pairs;
+mod parity;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ enum Task {
         #[command(subcommand)]
         task: pairs::Task,
     },
+    /// Run two published models beside what `transformers` computed of the same files; those that are not in the cache are skipped.
+    Parity,
     /// Make every disguise of `testdata/disguises.toml`, compare it, and write the table `docs/disguises.md`.
     Disguises(disguises::Disguises),
     /// Time and memory of comparing two large checkpoints, beside `cat` and numpy.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Generate { check } => generate::run(check),
         Task::Pairs { task } => pairs::run(&task),
+        Task::Parity => parity::run(),
         Task::Disguises(args) => disguises::run(&args),
         Task::Bench(args) => bench::run(&args),
     };

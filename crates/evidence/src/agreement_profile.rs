@@ -58,8 +58,15 @@ impl AgreementProfile {
         })
     }
 
+    /// Without synthetic copies, where views are not independent of each other.
+    pub(crate) fn without_synthetic(mut self) -> Self {
+        self.profile.synthetic = None;
+        self.profile.points.iter_mut().for_each(|point| point.synthetic = None);
+        self
+    }
+
     /// The observation that it makes, over so many common tokens.
-    pub(crate) fn observation(self, common_tokens: usize) -> Observation {
+    pub(crate) fn observation(self, over: &str) -> Observation {
         let Self { what, statistic, n, n_agreeing, is_certified, profile, parts } = self;
         let certificate =
             if is_certified { "every assignment is exact by its dual certificate" } else { "an assignment's certificate did not close" };
@@ -67,9 +74,7 @@ impl AgreementProfile {
             label: format!("matched {what}"),
             value: Some(statistic),
             unit: "1",
-            words: format!(
-                "{n_agreeing} of {n} {what} have one counterpart in at least two views, over {common_tokens} common tokens; {certificate}"
-            ),
+            words: format!("{n_agreeing} of {n} {what} have one counterpart in at least two views, over {over}; {certificate}"),
             parts,
         };
         Observation { profile: Some(profile), ..Observation::new(statistic, n, None, explanation) }

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod agreement_profile;
+mod attention;
 mod blocks;
 mod card;
+mod common_logits;
 mod correspondence;
 mod grid;
 mod matching;
@@ -21,6 +23,7 @@ mod shared_space;
 mod side;
 mod stored_changes;
 
+pub use attention::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimMeasure, ClaimRow, MEASURES};
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};

@@ -1,5 +1,6 @@
 //! What a method gets and gives.
 
+use crate::attention::AttentionClaim;
 use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
@@ -33,6 +34,11 @@ impl Case<'_> {
     pub(crate) fn unmatched(&self) -> Outcome {
         Outcome::not_applicable(self.matching.err().map_or_else(String::new, |why| why.0.clone()))
     }
+
+    /// The outcome of a method that needs what could not be run.
+    pub(crate) fn without_outputs(&self) -> Outcome {
+        Outcome::not_applicable(self.outputs.err().map_or_else(String::new, ToString::to_string))
+    }
 }
 
 /// One way to gather evidence. It opens no file, prints nothing, reads no clock and concludes nothing.
@@ -62,6 +68,14 @@ impl Outcome {
         match self {
             Self::Observed(observation) => Some(observation),
             Self::NotApplicable { .. } => None,
+        }
+    }
+
+    /// Why there is no observation.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Observed(_) => None,
+            Self::NotApplicable { why } => Some(why),
         }
     }
 
@@ -99,6 +113,8 @@ pub struct Observation {
     pub blocks: Vec<BlockPoint>,
     /// For methods whose null distribution is a question of controls.
     pub profile: Option<Profile>,
+    /// What a claimed correlation of attention is worth; of `activations.attention` on a suspect.
+    pub attention: Option<Box<AttentionClaim>>,
 }
 
 /// A similarity block by block, to be judged beside the same numbers of independent models.
@@ -161,7 +177,7 @@ impl Observation {
 
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
-        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None }
+        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None, attention: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the models of a case do on one set of prompts.
 
+use crate::attention::split_alike;
 use forward::{NotRunnable, Observation};
 
 /// Observations of both sides and of the controls, on the same prompts.
@@ -11,6 +12,10 @@ pub struct Outputs<'a> {
     pub suspect: &'a Observation,
     /// Of independent models; without the suspect itself where a control is taken through the suspect's place.
     pub controls: &'a [&'a Observation],
+    /// Whether places are words: where not all of these models split the prompts into the same tokens, no number is of tokens.
+    pub by_words: bool,
+    /// Whether the suspect is a control, of which only the statistics are wanted.
+    pub is_control: bool,
 }
 
 impl<'a> Outputs<'a> {
@@ -26,7 +31,17 @@ impl<'a> Outputs<'a> {
                 other.subject.model.escape_debug(),
                 other.prompts.digest
             ))),
-            None => Ok(Self { reference, suspect, controls }),
+            None => {
+                let by_words = std::iter::once(&suspect).chain(controls).any(|other| !split_alike(reference, other));
+                Ok(Self { reference, suspect, controls, by_words, is_control: false })
+            }
         }
+    }
+
+    /// The same with a control in the suspect's place and the other controls beside it. Places stay what they were, since numbers of words
+    /// and of tokens do not compare.
+    #[must_use]
+    pub fn with_control(self, control: &'a Observation, others: &'a [&'a Observation]) -> Self {
+        Self { suspect: control, controls: others, is_control: true, ..self }
     }
 }

@@ -1,6 +1,12 @@
 //! Every method, once. `filiation methods`, the docs, the laws and the report read this list.
 
 use crate::Method;
+use crate::methods::activations::attention::Attention;
+use crate::methods::activations::attention_residual::AttentionResidual;
+use crate::methods::activations::cka::Cka;
+use crate::methods::activations::unit_matching::UnitMatching as ActivationUnitMatching;
+use crate::methods::logits::image::Image;
+use crate::methods::logits::residual::Residual;
 use crate::methods::tokenizer::overlap::Overlap;
 use crate::methods::weights::edits::Edits;
 use crate::methods::weights::embedding_gram::EmbeddingGram;
@@ -22,6 +28,12 @@ pub static METHODS: &[&dyn Method] = &[
     &HeadMatching,
     &EmbeddingGram,
     &ImageAngles,
+    &AttentionResidual,
+    &Attention,
     &Edits,
     &Overlap,
+    &ActivationUnitMatching,
+    &Cka,
+    &Residual,
+    &Image,
 ];

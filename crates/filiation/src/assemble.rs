@@ -1,5 +1,7 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
+mod attention;
+
 use crate::Error;
 use crate::cli::Compare;
 use crate::models::Compared;
@@ -202,6 +204,8 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             if let Some(profile) = &o.profile {
                 similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
             }
+            finding.attention =
+                o.attention.as_deref().map(|claim| attention::claim(claim, case.prompts, &case.wording.likelihood.none_for_attention));
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
                 label: r.name.into(),

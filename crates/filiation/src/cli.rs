@@ -24,6 +24,12 @@ pub struct Cli {
 pub enum Command {
     /// Compare two checkpoints: was the suspect derived from the reference?
     Compare(Compare),
+    /// Measure a claim that somebody makes of two models, beside what independent models score.
+    Claim {
+        /// What is claimed.
+        #[command(subcommand)]
+        command: Claim,
+    },
     /// Write what a model does on prompts into a file that can be compared without the weights.
     Observe(Observe),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
@@ -87,7 +93,7 @@ pub enum FailOn {
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The model that is claimed to be the origin: a weight file, a folder, or the id of a model in the Hub cache.
+    /// The model that is claimed to be the origin: a weight file, a folder, an observation, or the id of a model in the Hub cache.
     pub reference: PathBuf,
     /// The model that is questioned, in the same forms.
     pub suspect: PathBuf,
@@ -121,6 +127,40 @@ pub struct Compare {
     /// Exit with 3 on this conclusion.
     #[arg(long, value_enum, value_name = "CONCLUSION")]
     pub fail_on: Option<FailOn>,
+}
+
+/// The subcommands of `claim`.
+#[derive(Debug, Subcommand)]
+pub enum Claim {
+    /// "Their attention is correlated": the claimed number, and what remains of it once everything is removed that all models share.
+    Attention(ClaimAttention),
+}
+
+/// Arguments of `claim attention`.
+#[derive(Debug, Args)]
+pub struct ClaimAttention {
+    /// The model that is claimed to be the origin: a weight file, a folder, an observation, or the id of a model in the Hub cache.
+    pub reference: PathBuf,
+    /// The model that is questioned, in the same forms.
+    pub suspect: PathBuf,
+    /// An independent model; two or more show what is left beyond what all share. Can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub control: Vec<PathBuf>,
+    /// Take no controls but those of `--control`.
+    #[arg(long)]
+    pub no_registered_controls: bool,
+    /// Run the models on the prompts of this file instead of the shared set.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Write `claim.html` and `report.json` into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// How to print the result on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Draws what is drawn; the same seed gives the same report.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }
 
 /// Arguments of `observe`.

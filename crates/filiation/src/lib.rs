@@ -64,6 +64,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
             };
             return Ok(ExitCode::from(if failed { EXIT_CONCLUSION } else { 0 }));
         }
+        Command::Claim { command: cli::Claim::Attention(args) } => commands::claim::attention(args, printer, &progress)?,
         Command::Observe(args) => commands::observe::run(args, printer, &progress)?,
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,

@@ -75,11 +75,21 @@ pub(crate) type Observed<'a> = Result<Cow<'a, Observation>, NotRunnable>;
 /// Observations side by side, with the name of the side that has none.
 pub(crate) fn beside<'a>(
     reference: &'a Observed<'_>,
-    (what, suspect): (&str, &'a Observed<'_>),
+    suspect: &'a Observed<'_>,
     controls: &'a [&'a Observation],
 ) -> Result<Outputs<'a>, NotRunnable> {
-    let of = |what: &str, observed: &'a Observed<'_>| -> Result<&'a Observation, NotRunnable> {
-        observed.as_deref().map_err(|why| NotRunnable(format!("the {what} was not run on prompts: {why}")))
-    };
-    Outputs::new(of("reference", reference)?, of(what, suspect)?, controls)
+    Outputs::new(run("reference", reference)?, run("suspect", suspect)?, controls)
+}
+
+/// A control in the place of the suspect, with the other controls beside it.
+pub(crate) fn in_place_of_suspect<'a>(
+    suspect: &Result<Outputs<'a>, NotRunnable>,
+    control: &'a Observed<'_>,
+    others: &'a [&'a Observation],
+) -> Result<Outputs<'a>, NotRunnable> {
+    Ok(suspect.clone()?.with_control(run("control", control)?, others))
+}
+
+fn run<'a>(what: &str, observed: &'a Observed<'_>) -> Result<&'a Observation, NotRunnable> {
+    observed.as_deref().map_err(|why| NotRunnable(format!("the {what} was not run on prompts: {why}")))
 }

@@ -5,8 +5,9 @@ use crate::activation::Activation;
 use crate::rotary::{Rotary, RotaryNumbers};
 use serde_json::{Value, json};
 use sources::family::compute::{Compute, EmbedScale, RotarySettings, Said, Setting, WindowSettings};
+use sources::family::{self, Family};
 use sources::form::NormKind;
-use sources::{Binding, Model, Part, Role, Slot, Stack, Weight, family};
+use sources::{Binding, Model, Part, Role, Slot, Stack, Weight};
 
 /// How one model computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,13 +75,14 @@ impl Computation {
             return NotRunnable::because("its file ends before its last tensors do");
         }
         let said = Said::new(family, model.config.as_ref(), &model.metadata);
-        Reading { binding, compute, said }.computation()
+        Reading { binding, family, compute, said }.computation()
     }
 }
 
 /// A checkpoint while its numbers are gathered.
 struct Reading<'a> {
     binding: &'a Binding,
+    family: &'a Family,
     compute: &'a Compute,
     said: Said<'a>,
 }
@@ -107,7 +109,7 @@ impl Reading<'_> {
         };
         let Some(q) = self.weight(Role::AttnQ, Some(0)) else { return NotRunnable::because("its first block has no queries") };
         let layers = binding.layers.iter().find(|(stack, _)| *stack == Stack::Single).map_or(0, |(_, n)| *n);
-        let declared = family::named(&binding.family).and_then(|f| f.layers.single.as_ref()).and_then(|setting| self.said.count(setting));
+        let declared = self.family.layers.single.as_ref().and_then(|setting| self.said.count(setting));
         if declared.is_some_and(|declared| declared != layers) {
             let declared = declared.unwrap_or_default();
             return NotRunnable::because(format!("its config declares {declared} blocks and its files hold {layers}"));
@@ -164,7 +166,7 @@ impl Reading<'_> {
         if !self.compute.causal {
             return None;
         }
-        let tied = self.said.is_on(&self.compute.tied) || !own;
+        let tied = self.said.is_on(&self.family.head.tied) || !own;
         Some(slot(if tied { Role::Embed } else { Role::Unembed }))
     }
 

@@ -2,7 +2,9 @@
 
 use crate::{LabError, Spec};
 use serde_json::{Map, Value, json};
-use sources::form::{Activation, NormKind};
+use sources::family::Family;
+use sources::family::compute::{Compute, Said, Setting};
+use sources::form::Activation;
 use sources::tensor::MetaValue;
 use sources::{Binding, FormatError, Model, Role, Slot, Stack, family};
 use std::collections::BTreeMap;
@@ -38,21 +40,20 @@ impl Made<'_> {
                 config.insert(key.into(), json!(value));
             }
         }
-        for (stack, n) in &self.binding.layers {
-            let key = match (name, stack) {
-                ("gpt2", _) => "n_layer",
-                ("t5", Stack::Encoder) => "num_layers",
-                ("t5", Stack::Decoder) => "num_decoder_layers",
-                ("whisper", Stack::Encoder) => "encoder_layers",
-                ("whisper", Stack::Decoder) => "decoder_layers",
-                _ => "num_hidden_layers",
-            };
-            config.insert(key.into(), json!(n));
+        for &(stack, n) in &self.binding.layers {
+            if let Some(key) = family.layers.of(stack).and_then(Setting::written_key) {
+                config.insert(key.into(), json!(n));
+            }
         }
         if let Some(rows) = self.rows(Role::Embed) {
             config.insert("vocab_size".into(), json!(rows));
         }
-        config.insert("tie_word_embeddings".into(), json!(self.rows(Role::Unembed).is_none()));
+        if let Some(key) = family.head.tied.written_key() {
+            config.insert(key.into(), json!(self.rows(Role::Unembed).is_none()));
+        }
+        if let Some(compute) = &family.compute {
+            self.computation(family, compute, &mut config);
+        }
         self.settings(name, &mut config);
         Ok(Value::Object(config))
     }
@@ -95,14 +96,67 @@ impl Made<'_> {
         number(self.model.metadata.get(&format!("{architecture}.{key}"))?)
     }
 
-    /// What shapes do not tell.
+    /// What a forward pass needs and shapes do not tell, under the keys of the family file.
+    fn computation(&self, family: &Family, compute: &Compute, config: &mut Map<String, Value>) {
+        let said = Said::new(family, None, &self.model.metadata);
+        let mut set = |setting: Option<&Setting>, value: Option<Value>| {
+            if let (Some(key), Some(value)) = (setting.and_then(Setting::written_key), value) {
+                config.insert(key.to_owned(), value);
+            }
+        };
+        let header = |setting: Option<&Setting>| setting?.gguf.iter().find_map(|key| said.header(key));
+        let (rotary, window) = (compute.rotary.as_ref(), compute.window.as_ref());
+        for setting in [
+            Some(&compute.epsilon),
+            compute.parallel.as_ref(),
+            compute.score_cap.as_ref(),
+            compute.logit_cap.as_ref(),
+            rotary.map(|rotary| &rotary.base),
+            window.map(|window| &window.size),
+        ] {
+            set(setting, header(setting));
+        }
+        set(Some(&compute.activation), Some(json!(self.activation(family))));
+        // The scale of the scores is not in the header; llama.cpp takes the head's width for all sizes but the largest.
+        set(compute.query_scalar.as_ref(), self.head_dim().map(|d| json!(d)));
+        if let Some(rotary) = rotary {
+            let share = header(rotary.dims.as_ref()).and_then(|dims| Some(dims.as_f64()? / self.head_dim()? as f64));
+            set(rotary.share.as_ref(), share.map(|share| json!(share)));
+            let local = rotary.local_base.as_ref();
+            set(local, local.and_then(|setting| setting.default.clone()));
+        }
+        if let Some(window) = window {
+            let n = self.binding.layers.first().map_or(0, |(_, n)| *n);
+            let period = window.period.as_ref().and_then(|setting| setting.default.as_ref()?.as_u64());
+            let kinds = period.map(|period| -> Vec<&str> {
+                let is_full = |block: usize| (block as u64).is_multiple_of(period);
+                (1..=n).map(|block| if is_full(block) { "full_attention" } else { "sliding_attention" }).collect()
+            });
+            set(window.kinds.as_ref(), kinds.map(|kinds| json!(kinds)));
+        }
+    }
+
+    /// The nonlinearity of the family's form, by the name that its configurations give it.
+    fn activation(&self, family: &Family) -> String {
+        let name = match self.binding.form.activation {
+            Activation::Silu => "silu",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::Relu => "relu",
+        };
+        // `gelu_new` and `gelu_pytorch_tanh` are one function; a family's configurations know one of the names.
+        let own = family.compute.as_ref().and_then(|compute| compute.activation.default.as_ref()?.as_str());
+        let is_tanh = |name: &str| matches!(name, "gelu_new" | "gelu_pytorch_tanh");
+        own.filter(|own| is_tanh(own) && is_tanh(name)).unwrap_or(name).to_owned()
+    }
+
+    /// What shapes do not tell, and no forward pass of this program needs.
     fn settings(&self, name: &str, config: &mut Map<String, Value>) {
         let mut set = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
                 config.insert(key.to_owned(), value);
             }
         };
-        let is_gemma = name.starts_with("gemma");
         let positions = self.rows(Role::PositionEmbed).map(|rows| json!(rows)).or_else(|| self.header("context_length"));
         let key = match name {
             "gpt2" => "n_positions",
@@ -110,61 +164,22 @@ impl Made<'_> {
             _ => "max_position_embeddings",
         };
         set(key, positions);
-        if name == "whisper" {
-            set("decoder_attention_heads", self.binding.heads.map(|heads| json!(heads.n_heads)));
-        }
-        match (name, self.binding.form.norm) {
-            ("gpt2" | "t5", _) => {
-                set(
-                    "layer_norm_epsilon",
-                    self.header("attention.layer_norm_epsilon").or_else(|| self.header("attention.layer_norm_rms_epsilon")),
-                );
-            }
-            (_, NormKind::Rms) => set("rms_norm_eps", self.header("attention.layer_norm_rms_epsilon")),
-            (_, NormKind::Layer) => set("layer_norm_eps", self.header("attention.layer_norm_epsilon")),
-        }
-        set("rope_theta", self.header("rope.freq_base"));
-        set("sliding_window", self.header("attention.sliding_window"));
-        set("final_logit_softcapping", self.header("final_logit_softcapping"));
-        set("attn_logit_softcapping", self.header("attn_logit_softcapping"));
-        set("use_parallel_residual", self.header("use_parallel_residual"));
         set("relative_attention_num_buckets", self.header("attention.relative_buckets_count"));
         set("type_vocab_size", self.rows(Role::TypeEmbed).map(|rows| json!(rows)));
         for (key, header) in [("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id"), ("pad_token_id", "padding_token_id")] {
             set(key, self.model.metadata.get(&format!("tokenizer.ggml.{header}")).and_then(number));
         }
-        let activation = match self.binding.form.activation {
-            Activation::Silu => "silu",
-            Activation::Gelu => "gelu",
-            Activation::GeluTanh if name == "gpt2" => "gelu_new",
-            Activation::GeluTanh => "gelu_pytorch_tanh",
-            Activation::Relu => "relu",
-        };
         match name {
-            "gpt2" | "whisper" => set("activation_function", Some(json!(activation))),
-            // What makes the gate of a gated T5 is GELU in every published one.
-            "t5" => set("feed_forward_proj", Some(json!(if self.rows(Role::MlpGate).is_some() { "gated-gelu" } else { "relu" }))),
-            _ if is_gemma => set("hidden_activation", Some(json!(activation))),
-            _ => set("hidden_act", Some(json!(activation))),
-        }
-        let head_dim = self.head_dim();
-        if let (Some(dims), Some(head_dim)) = (self.header("rope.dimension_count").and_then(|v| v.as_f64()), head_dim) {
-            match name {
-                "gpt_neox" => set("rotary_pct", Some(json!(dims / head_dim as f64))),
-                "phi3" => set("partial_rotary_factor", Some(json!(dims / head_dim as f64))),
-                _ => {}
+            "whisper" => {
+                set("decoder_attention_heads", self.binding.heads.map(|heads| json!(heads.n_heads)));
+                set("activation_function", Some(json!("gelu")));
             }
-        }
-        if name == "gemma2" || name == "gemma3" {
-            // The scale of the scores is not in the header; llama.cpp takes the head's width for all sizes but the largest.
-            set("query_pre_attn_scalar", head_dim.map(|d| json!(d)));
-        }
-        if name == "gemma3" {
-            // As Gemma 3 is published: every sixth block sees the whole context, the others a window at a frequency of their own.
-            let n = self.binding.layers.first().map_or(0, |(_, n)| *n);
-            let kinds: Vec<&str> = (1..=n).map(|block| if block % 6 == 0 { "full_attention" } else { "sliding_attention" }).collect();
-            set("layer_types", Some(json!(kinds)));
-            set("rope_local_base_freq", Some(json!(10000.0)));
+            "t5" => {
+                set("layer_norm_epsilon", self.header("attention.layer_norm_rms_epsilon"));
+                // What makes the gate of a gated T5 is GELU in every published one.
+                set("feed_forward_proj", Some(json!(if self.rows(Role::MlpGate).is_some() { "gated-gelu" } else { "relu" })));
+            }
+            _ => {}
         }
     }
 }

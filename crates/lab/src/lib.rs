@@ -24,6 +24,6 @@ pub use error::LabError;
 pub use maps::{Orthogonal, Square, invertible};
 pub use matrix::Matrix;
 pub use opened::Opened;
-pub use outline::{Dtype, Outline, Spec, is_norm};
+pub use outline::{Dtype, Outline, Spec};
 pub use tokens::Tokens;
 pub use write::Precision;

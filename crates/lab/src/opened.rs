@@ -1,6 +1,6 @@
 //! A checkpoint of any container that a family describes, as the first of a chain.
 
-use crate::{Checkpoint, Dtype, LabError, Matrix, Outline, Spec, Tokens, config, is_norm};
+use crate::{Checkpoint, Dtype, LabError, Matrix, Outline, Spec, Tokens, config};
 use sources::view::read_rows;
 use sources::{Axis, Binding, FormatError, Model, Part, Role, Slot, Space, Stack, TensorSource, Weight};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Checkpoint for Opened {
         let mut values = Vec::new();
         read_rows(self.model.as_ref(), weight, 0..weight.rows, &mut values)?;
         let offset = self.outline.form.gain.offset();
-        if offset != 0.0 && is_norm(slot.role) && slot.part == Part::Weight {
+        if offset != 0.0 && slot.role.is_norm() && slot.part == Part::Weight {
             values.iter_mut().for_each(|value| *value += offset);
         }
         Ok(Matrix::new(spec.rows(), spec.cols(), values))

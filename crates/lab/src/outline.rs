@@ -2,8 +2,11 @@
 
 use crate::{LabError, Tokens};
 use serde_json::Value;
+use sources::family::Family;
+use sources::family::compute::{Said, Setting};
 use sources::form::{Form, Place};
-use sources::{Axis, Encoding, FormatError, Heads, Part, Role, Slot, Space, Stack};
+use sources::tensor::MetaValue;
+use sources::{Axis, Encoding, FormatError, Heads, Part, Role, Slot, Space, Stack, family};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Type of written numbers.
@@ -135,6 +138,17 @@ impl Outline {
         self.weights.keys().filter(|slot| slot.stack == stack).filter_map(|slot| slot.layer).max().map_or(0, |last| last + 1)
     }
 
+    /// The family, which says where settings stand; `None` where it is not one of this program.
+    pub fn described(&self) -> Option<&'static Family> {
+        family::named(&self.family)
+    }
+
+    /// What the configuration says of a setting of the family.
+    pub fn said(&self, family: &Family, setting: &Setting) -> Option<Value> {
+        static NO_HEADER: BTreeMap<String, MetaValue> = BTreeMap::new();
+        Said::new(family, Some(&self.config), &NO_HEADER).value(setting)
+    }
+
     /// A value of the configuration, at the top or in a section of a model with several towers.
     pub fn setting(&self, key: &str) -> Option<&Value> {
         let sections = ["text_config", "rope_parameters"].into_iter().filter_map(|section| self.config.get(section));
@@ -149,15 +163,6 @@ impl Outline {
             map.insert(key.to_owned(), value.into());
         }
     }
-}
-
-/// Whether a role is a norm; its weight is kept as the gain that takes effect, whatever the file counts it from.
-pub fn is_norm(role: Role) -> bool {
-    use Role::{AttnKNorm, AttnNorm, AttnPostNorm, AttnQNorm, CrossAttnNorm, EmbedNorm, FinalNorm, MlpNorm, MlpPostNorm, UnembedNorm};
-    matches!(
-        role,
-        AttnKNorm | AttnNorm | AttnPostNorm | AttnQNorm | CrossAttnNorm | EmbedNorm | FinalNorm | MlpNorm | MlpPostNorm | UnembedNorm
-    )
 }
 
 /// A space as a word, for labels of draws: the same for ever.

@@ -1,6 +1,6 @@
 //! Writes a checkpoint as a Hugging Face folder, one tensor at a time, beside its place and renamed at the end.
 
-use crate::{Checkpoint, Dtype, LabError, Matrix, is_norm};
+use crate::{Checkpoint, Dtype, LabError, Matrix};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use sources::family::{Stored, named};
@@ -268,7 +268,7 @@ impl<'a> Weights<'a> {
         for piece in &stored.pieces {
             let mut part = self.checkpoint.read(piece.slot)?;
             let form = &self.checkpoint.outline().form;
-            let gain = if is_norm(piece.slot.role) && piece.slot.part == Part::Weight { form.gain.offset() } else { 0.0 };
+            let gain = if piece.slot.role.is_norm() && piece.slot.part == Part::Weight { form.gain.offset() } else { 0.0 };
             let offset = gain + f32::from(stored.offset);
             if offset != 0.0 {
                 part.values.iter_mut().for_each(|value| *value -= offset);

@@ -4,11 +4,13 @@
 //! `| null` the key is always written. Numbers are finite: a measurement that has no value is `None`, and a number that is not
 //! finite is written as `null` where a value may be absent and refused where it may not.
 
+mod attention;
 mod finding;
 mod picture;
 mod side;
 mod verdict;
 
+pub use attention::{AttentionClaim, ClaimHead, ClaimLikelihood, ClaimMap, ClaimMeasure, ClaimRow, ClaimRowKind, ClaimUnit};
 pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};
@@ -113,6 +115,14 @@ fn finite_or_null<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S
 
 /// The same as [`finite`] for a list.
 fn finite_list<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    match values.iter().find(|v| !v.is_finite()) {
+        None => values.serialize(serializer),
+        Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),
+    }
+}
+
+/// The same as [`finite`] for a list in single precision.
+fn finite_f32_list<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
     match values.iter().find(|v| !v.is_finite()) {
         None => values.serialize(serializer),
         Some(v) => Err(serde::ser::Error::custom(format!("a number of the report is {v}, but must be finite"))),

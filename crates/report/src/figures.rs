@@ -3,6 +3,7 @@
 //! Every figure has a title, a description for those who do not see it, a caption that says what to look for, and its numbers as a
 //! table. Colours come from the page's style sheet, so that the figures follow it to paper and to the dark.
 
+pub(crate) mod attention;
 mod controls;
 mod field;
 mod heat_map;
@@ -70,13 +71,13 @@ fn is_matrix(m: &TensorMatch) -> bool {
 }
 
 /// The first letter in upper case.
-fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A name cut in the middle, where names differ least.
-fn shorten(name: &str, letters: usize) -> String {
+pub(crate) fn shorten(name: &str, letters: usize) -> String {
     let n = name.chars().count();
     if n <= letters {
         return name.to_owned();

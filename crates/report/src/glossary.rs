@@ -53,6 +53,13 @@ pub const TERMS: &[Term] = &[
     term("adapter", "A relation: the difference between the two models has low rank, as adapter training leaves it."),
     term("alignment", "Agreement of units that have the same index in both models."),
     term("asymptotic", "A kind of p-value: from the law that the statistic approaches when there are many units."),
+    term("attention", "How much a model looks at every other token while it reads one: shares that add up to 1, for each of its heads."),
+    term("attention head", "One of the parts of a block that look at the text side by side, each in its own way."),
+    term(
+        "attention-residual",
+        "Correlation of the attention of paired heads, after the first token, habits of place, and what independent models do on the same \
+         text are taken away.",
+    ),
     code("base model", "The origin that a model's own card declares. A claim, not the reference."),
     always("block", "One layer of a network: attention and MLP, with their norms."),
     term("block-paired", "Said of a comparison that sets each block of the suspect beside the same relative depth of every control."),

@@ -7,59 +7,107 @@ use crate::data::{
 };
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};
-use crate::{RenderError, json, names, numbers, words};
+use crate::{RenderError, claim, json, names, numbers, words};
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
-const TEMPLATE: &str = include_str!("html/report.html");
+/// The frame of every page, the pages in it, and what they share.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("page.html", include_str!("html/page.html")),
+    ("report.html", include_str!("html/report.html")),
+    ("claim.html", include_str!("html/claim.html")),
+    ("attention.html", include_str!("html/attention.html")),
+    ("figure.html", include_str!("html/figure.html")),
+];
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// The report as one HTML file. The same data give the same bytes.
 pub fn render(report: &Report) -> Result<String, RenderError> {
-    // First, because it refuses numbers that are not finite with a sentence; the glossary then reads it.
-    let text = json::render(report)?;
-    let mut environment = Environment::new();
-    add_filters(&mut environment);
-    environment.add_template("report.html", TEMPLATE)?;
-    let mut names = names::short(&[&report.case.reference.path, &report.case.suspect.path]).into_iter();
-    let (reference, suspect) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
     let page = Page {
-        style: Value::from_safe_string(STYLE.to_owned()),
-        script: Value::from_safe_string(SCRIPT.to_owned()),
-        reference,
-        suspect,
-        report,
+        frame: Frame::of(report, glossary::used_in)?,
         verdicts: report.verdicts.iter().map(verdict).collect(),
-        sides: sides(report),
         figures: figures::all(report),
         nothing_drawn: nothing_drawn(report),
         findings: report.findings.iter().map(|f| finding(f, &report.cards)).collect(),
-        files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
         claims: report.claims.iter().map(|claim| (claim, words::claim_outcome(claim.outcome))).collect(),
-        glossary: glossary::used_in(&text),
     };
-    Ok(environment.get_template("report.html")?.render(Serde(page))?)
+    fill("report.html", &page)
 }
 
-/// What the template is filled with.
+/// The page of a claim about attention alone.
+pub(crate) fn claim_page(report: &Report) -> Result<String, RenderError> {
+    // The words of the other methods would bury those of the claim.
+    let text = claim::of(report).map_or_else(|| Ok(String::new()), |(finding, _)| serde_json::to_string(finding))?;
+    let frame = Frame::of(report, |_| glossary::used_in(&text))?;
+    fill("claim.html", &ClaimPage { frame, why_none: claim::why_none(report) })
+}
+
+fn fill(template: &str, page: &impl Serialize) -> Result<String, RenderError> {
+    let mut environment = Environment::new();
+    add_filters(&mut environment);
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
+    }
+    Ok(environment.get_template(template)?.render(Serde(page))?)
+}
+
+/// What every page is filled with.
 #[derive(Serialize)]
-struct Page<'a> {
+struct Frame<'a> {
     style: Value,
     script: Value,
     reference: String,
     suspect: String,
     report: &'a Report,
-    verdicts: Vec<VerdictView>,
+    /// What a correlation of attention is worth, where it was measured.
+    attention: Option<claim::View>,
     sides: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    files: Vec<(&'static str, &'a CustodyFile)>,
+    glossary: Vec<Term>,
+}
+
+impl<'a> Frame<'a> {
+    /// `words_of` gives the words to define, of a report as JSON.
+    fn of(report: &'a Report, words_of: impl FnOnce(&str) -> Vec<Term>) -> Result<Self, RenderError> {
+        // First, because it refuses numbers that are not finite with a sentence.
+        let text = json::render(report)?;
+        let mut names = names::short(&[&report.case.reference.path, &report.case.suspect.path]).into_iter();
+        let (reference, suspect) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        Ok(Self {
+            style: Value::from_safe_string(STYLE.to_owned()),
+            script: Value::from_safe_string(SCRIPT.to_owned()),
+            reference,
+            suspect,
+            report,
+            attention: claim::of(report).map(|(finding, measured)| claim::View::of(report, finding, measured)),
+            sides: sides(report),
+            files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
+            glossary: words_of(&text),
+        })
+    }
+}
+
+/// What the template of a report is filled with.
+#[derive(Serialize)]
+struct Page<'a> {
+    #[serde(flatten)]
+    frame: Frame<'a>,
+    verdicts: Vec<VerdictView>,
     figures: Vec<Figure>,
     /// Why there is no figure, in sentences; used where there is none.
     nothing_drawn: Vec<String>,
     findings: Vec<FindingView<'a>>,
-    files: Vec<(&'static str, &'a CustodyFile)>,
     claims: Vec<(&'a Claim, &'static str)>,
-    glossary: Vec<Term>,
+}
+
+/// What the template of a claim alone is filled with.
+#[derive(Serialize)]
+struct ClaimPage<'a> {
+    #[serde(flatten)]
+    frame: Frame<'a>,
+    why_none: String,
 }
 
 fn add_filters(environment: &mut Environment<'_>) {

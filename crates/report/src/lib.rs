@@ -3,6 +3,7 @@
 //! Everything a rendering shows stands in [`data::Report`]: the HTML page can be made again from `report.json` alone.
 //! No rendering decides anything, reads a clock or opens a model.
 
+pub mod claim;
 pub mod data;
 mod error;
 mod figures;

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that no line exceeds.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 /// Columns of the label that starts each fact.
 const LABEL: usize = 10;
 /// Columns of a bar.
@@ -225,7 +225,7 @@ fn bar(fraction: f64) -> String {
 /// Text that comes from files, without anything that could move a terminal's cursor or reorder its letters.
 ///
 /// U+FE0F goes too: it is the one character that makes its neighbour wider, and terminals disagree on it.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let harmless = |c: char| if c.is_control() || is_bidi_control(c) { '\u{fffd}' } else { c };
     text.chars().filter(|c| *c != '\u{fe0f}').map(harmless).collect()
 }
@@ -235,12 +235,12 @@ fn is_bidi_control(c: char) -> bool {
 }
 
 /// A remark under a table.
-fn indented(text: &str) -> Vec<String> {
+pub(crate) fn indented(text: &str) -> Vec<String> {
     wrap(&printable(text), WIDTH - 2).into_iter().map(|line| format!("  {line}")).collect()
 }
 
 /// Blanks up to `columns`.
-fn pad(text: &str, columns: usize) -> String {
+pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 
@@ -250,7 +250,7 @@ fn equality(p: &str) -> String {
 }
 
 /// Shortens to `columns` in the middle, where names differ least.
-fn fit(text: &str, columns: usize) -> String {
+pub(crate) fn fit(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
@@ -271,7 +271,7 @@ fn take_columns(chars: impl Iterator<Item = char>, columns: usize) -> String {
 }
 
 /// Breaks at spaces; words longer than a line are cut, paths at a separator.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {

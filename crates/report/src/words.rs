@@ -87,6 +87,15 @@ pub(crate) fn margin_meaning(finding: &Finding) -> &'static str {
     }
 }
 
+/// What a margin is in the JSON and in the style sheet.
+pub(crate) fn margin_class(outcome: MarginOutcome) -> &'static str {
+    match outcome {
+        MarginOutcome::StandsOut => "standsOut",
+        MarginOutcome::Within => "within",
+        MarginOutcome::Abstains => "abstains",
+    }
+}
+
 /// What a relation means.
 pub fn relation_meaning(relation: Relation) -> &'static str {
     match relation {
@@ -223,6 +232,12 @@ pub(crate) fn sentence(text: &str) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+/// A remark as the end of a sentence: as it is, with a point.
+pub(crate) fn sentence_tail(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
 }
 
 /// Whether a method gave a number.

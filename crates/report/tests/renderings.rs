@@ -1,14 +1,15 @@
 //! What every rendering of every kind of report promises.
 
+mod claims;
 mod samples;
 
 use report::data::{Explanation, Report, TensorRef};
-use report::{html, json, text};
+use report::{claim, html, json, text};
 use serde_json::Value;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-fn all() -> [(&'static str, Report); 8] {
+fn all() -> [(&'static str, Report); 12] {
     [
         ("derived", samples::derived()),
         ("large", samples::derived_with(48)),
@@ -18,6 +19,10 @@ fn all() -> [(&'static str, Report); 8] {
         ("disguised", samples::disguised()),
         ("no-controls", samples::disguised_without_controls()),
         ("stranger", samples::stranger()),
+        ("claimed", samples::claimed()),
+        ("claimed-of-a-stranger", samples::claimed_of_a_stranger()),
+        ("claimed-without-controls", samples::claimed_without_controls()),
+        ("claimed-of-another-shape", samples::claimed_of_another_shape()),
     ]
 }
 
@@ -32,6 +37,8 @@ fn pages_lie_where_a_person_can_look_at_them() {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.html"));
         std::fs::write(&path, html::render(&report).unwrap()).unwrap();
         assert!(std::fs::metadata(&path).unwrap().len() > 10_000, "{name}");
+        std::fs::write(path.with_extension("claim.html"), claim::render(&report).unwrap()).unwrap();
+        std::fs::write(path.with_extension("claim.txt"), claim::text(&report, text::Options::default())).unwrap();
         std::fs::write(path.with_extension("json"), json::render(&report).unwrap()).unwrap();
         std::fs::write(path.with_extension("txt"), text::render(&report, text::Options::default())).unwrap();
         std::fs::write(path.with_file_name("schema.json"), json::schema().unwrap()).unwrap();

@@ -82,7 +82,7 @@ impl Vocabulary {
         let tokenizer = gguf::tokenizer(metadata)?;
         let scheme = match tokenizer.model.as_str() {
             "gpt2" => Scheme::ByteLevel,
-            "bert" => Scheme::WordPiece,
+            // BERT's too: llama.cpp's converter turns `the` into `▁the` and `##ing` into `ing`.
             _ => Scheme::SentencePiece,
         };
         // Token type 3 is CONTROL in the GGUF specification.
@@ -232,6 +232,15 @@ mod tests {
         assert_eq!(decode("Ċ", Scheme::ByteLevel), decode("<0x0A>", Scheme::SentencePiece));
         assert_eq!(decode("ing", Scheme::ByteLevel), decode("##ing", Scheme::WordPiece));
         assert_eq!(byte_of('Ń'), Some(0xad));
+    }
+
+    /// `testdata/tokenizers/bert.gguf` spells the pieces of `bert/vocab.txt` as llama.cpp's converter does.
+    #[test]
+    fn a_vocabulary_of_bert_is_the_same_from_both_containers() {
+        let beside = Vocabulary::beside(Path::new("../../testdata/tokenizers/bert")).unwrap().unwrap();
+        let inside = crate::Model::open(Path::new("../../testdata/tokenizers/bert.gguf")).unwrap().vocabulary.unwrap();
+        assert_eq!(inside.tokens.len(), 1400);
+        assert_eq!(inside.tokens, beside.tokens);
     }
 
     #[test]

@@ -6,15 +6,19 @@
 
 pub mod alignment;
 pub mod assignment;
+pub mod cka;
+pub mod correlation;
 mod error;
 pub mod haar_bound;
 pub mod least_squares;
 pub mod moments;
 pub mod order;
 pub mod p_value;
+pub mod partial;
 pub mod products;
 pub mod sampling;
 pub mod spectra;
+pub mod subspace;
 pub mod tails;
 pub mod uniformity;
 

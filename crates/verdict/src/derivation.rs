@@ -1,6 +1,7 @@
 //! The derivation question: H0 independent random initialisation, H1 shared trained weights or a shared trained ancestor.
 
 use crate::margin::{Control, Margin, MarginOutcome};
+use crate::observed;
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
 use evidence::{Card, Case, Correspondence, NullBasis, Outcome, Side};
@@ -88,7 +89,10 @@ pub fn derivation(
     };
     let chance = chance(strongest.as_ref(), beyond_chance, wording)?;
     let mut by_controls = false;
-    let (conclusion, statement, would_help) = if matrices(suspect) == 0 || matrices(reference) == 0 {
+    let (conclusion, statement, would_help) = if let Some(found) = observed::conclusion(case, outcomes, &margins, wording)? {
+        by_controls = true;
+        found
+    } else if matrices(suspect) == 0 || matrices(reference) == 0 {
         let side = if matrices(suspect) == 0 { "the suspect" } else { "the reference" };
         inconclusive(fill(&words.nothing_readable, &[("side", side)])?, &helps.nothing_readable)?
     } else if shared > 0 && only_tables_of_a_compared_body(case, &by_weight) {
@@ -226,7 +230,7 @@ fn margins(
     Ok(margins)
 }
 
-fn statistic(outcomes: &[(&'static Card, Outcome)], id: &str) -> f64 {
+pub(crate) fn statistic(outcomes: &[(&'static Card, Outcome)], id: &str) -> f64 {
     let found = outcomes.iter().find(|(card, _)| card.id == id).and_then(|(_, outcome)| outcome.observed());
     found.map_or(0.0, |observation| observation.statistic)
 }
@@ -282,7 +286,7 @@ fn p_in_brackets(p: &PValue) -> String {
 }
 
 /// A share as a person reads it: never `100 %` for less than all.
-fn share(fraction: f64) -> String {
+pub(crate) fn share(fraction: f64) -> String {
     let percent = fraction * 100.0;
     match percent {
         100.0 => "100 %".into(),

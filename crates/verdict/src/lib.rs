@@ -4,6 +4,7 @@
 
 mod derivation;
 mod margin;
+mod observed;
 mod scope;
 mod wording;
 

@@ -18,6 +18,8 @@ pub struct Wording {
     pub(crate) would_help: InconclusiveWording,
     /// About synthetic copies, wherever a report shows some.
     pub synthetic: SyntheticWording,
+    /// About likelihood ratios, wherever a report shows a similarity without one.
+    pub likelihood: LikelihoodWording,
     pub(crate) limits: LimitsWording,
 }
 
@@ -26,6 +28,8 @@ pub struct Wording {
 pub(crate) struct DerivationWording {
     pub(crate) supports_derivation: String,
     pub(crate) supports_derivation_identical: String,
+    pub(crate) supports_derivation_observed: String,
+    pub(crate) supports_independence_observed: String,
     pub(crate) supports_derivation_undone: String,
     pub(crate) supports_independence: String,
     pub(crate) supports_independence_controlled: String,
@@ -48,6 +52,7 @@ pub(crate) struct ChanceWording {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct InconclusiveWording {
+    pub(crate) observed: String,
     pub(crate) nothing_readable: String,
     pub(crate) too_small: String,
     pub(crate) beyond_chance_but_small: String,
@@ -68,6 +73,14 @@ pub(crate) struct MarginWording {
     pub(crate) no_blocks: String,
     pub(crate) stands_out: String,
     pub(crate) within: String,
+}
+
+/// Why a similarity has no likelihood ratio.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LikelihoodWording {
+    /// Of correlations of attention.
+    pub none_for_attention: String,
 }
 
 /// What synthetic copies of a suspect say.
@@ -153,8 +166,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 3", "version = 3\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 4", "version = 4\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 3);
+        assert_eq!(Wording::shipped().unwrap().version, 4);
     }
 }

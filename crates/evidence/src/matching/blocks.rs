@@ -144,7 +144,7 @@ pub(super) fn agreeing(a: &[Option<usize>], b: &[Option<usize>]) -> usize {
 }
 
 /// The block at the same relative depth.
-pub(super) fn same_depth(at: usize, n_suspect: usize, n_reference: usize) -> usize {
+pub(crate) fn same_depth(at: usize, n_suspect: usize, n_reference: usize) -> usize {
     if n_suspect <= 1 { 0 } else { (at as f64 * (n_reference - 1) as f64 / (n_suspect - 1) as f64).round() as usize }
 }
 

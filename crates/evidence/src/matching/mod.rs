@@ -5,6 +5,7 @@
 //! signs go with the normalisation. Matching such lists sees through all of these disguises.
 
 mod blocks;
+mod by_activations;
 mod by_index;
 mod heads;
 mod tokens;
@@ -13,6 +14,8 @@ mod units;
 pub use blocks::{Agreement, BlockMatch, Group, MATCHED};
 pub use tokens::MIN_TOKENS;
 
+pub(crate) use blocks::same_depth;
+pub(crate) use by_activations::match_units;
 pub(crate) use by_index::ByIndex;
 pub(crate) use tokens::{TokenVectors, Tokens};
 pub(crate) use units::unit_signatures;

@@ -219,7 +219,8 @@ fn look(
         .collect()
 }
 
-fn largest(row: &[f32]) -> Option<usize> {
+/// The place of the largest value, if that is above zero.
+pub(super) fn largest(row: &[f32]) -> Option<usize> {
     let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
     (*best.1 > 0.0).then_some(best.0)
 }

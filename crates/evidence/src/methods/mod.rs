@@ -1,5 +1,15 @@
 //! The methods, by what they need access to; one file each.
 
+pub(crate) mod activations {
+    pub(crate) mod attention;
+    pub(crate) mod attention_residual;
+    pub(crate) mod cka;
+    pub(crate) mod unit_matching;
+}
+pub(crate) mod logits {
+    pub(crate) mod image;
+    pub(crate) mod residual;
+}
 pub(crate) mod tokenizer {
     pub(crate) mod overlap;
 }

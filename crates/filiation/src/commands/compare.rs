@@ -19,11 +19,7 @@ use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
-    if let Some(folder) = &args.report {
-        // Before the work, not after it: a folder that cannot be made or written must not cost an hour.
-        std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
-        tempfile::tempfile_in(folder).map_err(|error| Error::Io { action: "write into", path: folder.clone(), error })?;
-    }
+    args.report.as_deref().map(prepare_folder).transpose()?;
     let (report, conclusion) = comparison(args, progress)?;
     let written = match &args.report {
         Some(folder) => {
@@ -47,7 +43,13 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), Error> {
     whole::write(folder, &[("report.json", &as_json(report)?), ("report.html", &html)])
 }
 
-fn as_json(report: &Report) -> Result<String, Error> {
+/// Before the work, not after it: a folder that cannot be made or written must not cost an hour.
+pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
+}
+
+pub(crate) fn as_json(report: &Report) -> Result<String, Error> {
     report::json::render(report).map_err(|e| Error::Report(e.to_string()))
 }
 
@@ -87,8 +89,9 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
     let parents: Vec<Side<'_>> = parents.iter().map(Side::new).collect::<Result<_, _>>()?;
     let parents: Vec<&Side<'_>> = parents.iter().collect();
     let beside_suspect: Vec<&Observation> = control_runs.iter().flatten().map(AsRef::as_ref).collect();
-    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?
-        .with_outputs(outputs::beside(&reference_run, ("suspect", &suspect_run), &beside_suspect));
+    let run_of_suspect = outputs::beside(&reference_run, &suspect_run, &beside_suspect);
+    let prepared =
+        prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?.with_outputs(run_of_suspect.clone());
     let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
     for (i, control) in controls.iter().enumerate() {
@@ -96,7 +99,7 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
         let others = control_runs.iter().enumerate().filter(|(other, _)| *other != i);
         let others: Vec<&Observation> = others.filter_map(|(_, run)| run.as_deref().ok()).collect();
         let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?
-            .with_outputs(outputs::beside(&reference_run, ("control", &control_runs[i]), &others));
+            .with_outputs(outputs::in_place_of_suspect(&run_of_suspect, &control_runs[i], &others));
         let outcomes = observe(&prepared, "control", &methods, progress)?;
         beside.push(ControlOutcomes { control, outcomes });
     }

@@ -40,7 +40,8 @@ pub(crate) fn row(i: usize, n: usize, causal: bool) -> Range<usize> {
 
 /// Kept attention entries of all prompts before each, and of all.
 pub(crate) fn entry_starts(tokens: &Tokens, causal: bool) -> Vec<usize> {
-    let mut starts = vec![0];
+    let mut starts = Vec::with_capacity(tokens.n_prompts() + 1);
+    starts.push(0);
     for prompt in 0..tokens.n_prompts() {
         starts.push(starts[prompt] + entries(tokens.prompt(prompt).len(), causal));
     }

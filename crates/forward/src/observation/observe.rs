@@ -4,6 +4,7 @@ use super::{Image, Observation, Recorder, Subject, image};
 use crate::{Network, NotRunnable, PromptSet, Tokenizer, Wanted};
 use sources::canonical::Canonical;
 use sources::{Model, SourceError};
+use std::path::Path;
 
 /// Everything that an observation can hold.
 pub const ALL_TAPS: Wanted = Wanted { attention: true, stream: true, units: true, logits: true };
@@ -46,7 +47,7 @@ impl<'a> Observer<'a> {
         let subject = Subject {
             engine: ENGINE.into(),
             tensor_root: tensor_root.map(str::to_owned),
-            model: model.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            model: name(&model.path),
             family: binding.family.clone(),
             n_parameters: model.parameters(),
             n_layers: shape.layers,
@@ -90,5 +91,15 @@ impl<'a> Observer<'a> {
             Some(canonical) => image(&canonical, self.recorder.logit_tokens()),
             None => Ok(None),
         }
+    }
+}
+
+/// What people call a model: the folder, or a file with the folder that it lies in, since many files are called `model.safetensors`.
+fn name(path: &Path) -> String {
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let file = last(path).unwrap_or_default();
+    match path.parent().and_then(last).filter(|_| path.is_file()) {
+        Some(folder) => format!("{folder}/{file}"),
+        None => file,
     }
 }

@@ -136,3 +136,26 @@ impl Sums {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From `testdata/vectors/observation.json`, which the `blake3` package of Python made.
+    #[test]
+    fn signs_are_the_bits_of_blake3() {
+        let mut row = [0.0; SKETCH_WIDTH];
+        widen(&signs(3, 5), &mut row);
+        let expected = [1, 1, 1, 1, 1, -1, 1, 1, -1, 1, -1, -1, -1, -1, 1, -1, -1, 1, -1, 1, 1, 1, 1, -1];
+        assert_eq!(row[..24], expected.map(|sign| sign as f32));
+        assert_ne!(signs(5, 3), signs(3, 5));
+    }
+
+    #[test]
+    fn sums_beyond_what_can_be_kept_are_refused() {
+        let signs = [signs(0, 0), signs(0, 1)];
+        assert!(Sums::new(1).add(&[1e9, 1e8], &signs).is_err());
+        assert!(Sums::new(1).add(&[f32::NAN, 1.0], &signs).is_err());
+        assert_eq!(Sums::new(1).add(&[1e3, 1e3], &signs), Ok(()));
+    }
+}

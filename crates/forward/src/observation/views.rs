@@ -59,7 +59,8 @@ impl Observation {
             let sum: f64 = from.iter().flat_map(|&i| to.iter().map(move |&j| i * n + j)).map(|at| f64::from(full[at])).sum();
             (sum / from.len().max(1) as f64) as f32
         };
-        Some(words.iter().flat_map(|from| words.iter().map(move |to| (from, to))).map(|(from, to)| between(of(from), of(to))).collect())
+        let places: Vec<&[usize]> = words.iter().map(of).collect();
+        Some(places.iter().flat_map(|from| places.iter().map(move |to| between(from, to))).collect())
     }
 
     /// Words of a prompt that have a token, ascending.

@@ -131,15 +131,17 @@ impl Reader<'_> {
                 "the tokenizer in the GGUF metadata splits texts by the rule `{rule}`, which is not known here"
             )));
         };
+        // llama.cpp takes a word that is a token whole for these two, and begins a text with BOS where the file does not say.
+        let ignores_merges = matches!(split, Split::Llama3 | Split::Tekken);
         let merges: Vec<Value> =
             self.tokenizer.merges.iter().filter_map(|pair| pair.split_once(' ')).map(|(left, right)| json!([left, right])).collect();
         Ok(json!({
             "version": "1.0",
             "added_tokens": self.added(&self.tokenizer.tokens),
             "pre_tokenizer": split.pre_tokenizer(),
-            "post_processor": self.frame(split == Split::Llama3),
+            "post_processor": self.frame(ignores_merges),
             "model": {
-                "type": "BPE", "ignore_merges": matches!(split, Split::Llama3 | Split::Tekken),
+                "type": "BPE", "ignore_merges": ignores_merges,
                 "vocab": numbered(self.tokenizer.tokens.iter().cloned()), "merges": merges
             }
         }))

@@ -2,7 +2,8 @@
 
 use crate::made::{ALL, Made, N_HEADS, N_LAYERS, bytes, prompts, subject};
 use forward::observation::{MAX_LOGIT_POSITIONS, image, image_from_rows};
-use forward::{HeadAt, Network, Observation, PromptSet, Recorder, Subject, Taps as _, Tokenizer, UnitsAt, Wanted};
+use forward::{HeadAt, Image, NO_WORD, Network, Observation, PromptSet, Recorder, Subject, Taps as _, Tokenizer, UnitsAt, Wanted};
+use serde::Deserialize;
 use sources::Model;
 use sources::canonical::Canonical;
 use sources::form::NormKind;
@@ -48,7 +49,7 @@ fn attention_is_what_was_told_rounded_to_half_precision() {
     // Between words: a row sums to what its tokens give to tokens of words.
     let words = observed.words(1);
     let between = observed.word_attention(2, 1, 1, &words).unwrap();
-    let is_word: Vec<bool> = observed.tokens.words_of(1).iter().map(|&word| word != forward::NO_WORD).collect();
+    let is_word: Vec<bool> = observed.tokens.words_of(1).iter().map(|&word| word != NO_WORD).collect();
     for (row, &word) in words.iter().enumerate() {
         let tokens: Vec<usize> = (0..n).filter(|&i| observed.tokens.words_of(1)[i] == word).collect();
         let expected: f32 =
@@ -84,9 +85,9 @@ fn sketches_estimate_correlations_within_their_error() {
     let row = |values: &[f32], unit: usize| values[unit * 512..][..512].to_vec();
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum::<f64>();
     let (mut errors, mut bias, mut n) = (0.0, 0.0, 0.0);
-    for i in 0..units {
-        for j in 0..units {
-            let truth = truths[i][j];
+    assert_eq!((truths.len(), truths[0].len()), (units, units));
+    for (i, row_of_truths) in truths.iter().enumerate() {
+        for (j, &truth) in row_of_truths.iter().enumerate() {
             assert!(i != j || truth > 0.4, "unit {i}: {truth}");
             let error = dot(&row(&left.up, i), &row(&right.up, j)) - truth;
             assert!(error.abs() < 5.0 * ((1.0 + truth * truth) / 512.0).sqrt(), "units {i} and {j}: {error} off {truth}");
@@ -163,9 +164,8 @@ fn defects_of_what_is_told_come_out_as_sentences() {
     assert_eq!(refused, "the units of block 0 sum up to NaN, which is no activation of a working model");
 }
 
-/// The whole way on a trained model: its own tokenizer, the engine, and logits that lie in the image of its unembedding, as they must.
-#[test]
-fn logits_of_a_model_lie_in_the_image_of_its_unembedding() {
+/// An observation of `testdata/models/base` on the first prompts of the shared set, and the image of another model at the same tokens.
+fn observed_base() -> (Observation, Image) {
     let model = Model::open(Path::new("../../testdata/models/base")).unwrap();
     let other = Model::open(Path::new("../../testdata/models/independent")).unwrap();
     let network = Network::open(&model).unwrap();
@@ -189,15 +189,20 @@ fn logits_of_a_model_lie_in_the_image_of_its_unembedding() {
     prompts.prompts.truncate(12);
     let encoded = Tokenizer::of(&model).unwrap().encode_all(&prompts, shape.max_positions).unwrap();
     let recorder = Recorder::new(&subject, &prompts, encoded, model.vocabulary.as_ref().unwrap(), ALL).unwrap();
-    let canonical = |model| Canonical::new(model).unwrap().unwrap();
-    let found = image(&canonical(&model), recorder.logit_tokens()).unwrap().unwrap();
-    let foreign = image(&canonical(&other), recorder.logit_tokens()).unwrap().unwrap();
-    network.run(&recorder.sequences(), &recorder).unwrap();
-    let observed = recorder.finish(Some(found.clone())).unwrap();
+    let of = |model| image(&Canonical::new(model).unwrap().unwrap(), recorder.logit_tokens()).unwrap().unwrap();
+    let (own, foreign) = (of(&model), of(&other));
+    network.run(&recorder.sequences(), &recorder, &|_| ()).unwrap();
+    (recorder.finish(Some(own)).unwrap(), foreign)
+}
+
+/// The whole way on a trained model: its own tokenizer, the engine, and logits that lie in the image of its unembedding, as they must.
+#[test]
+fn logits_of_a_model_lie_in_the_image_of_its_unembedding() {
+    let (observed, foreign) = observed_base();
     let logits = observed.logits.as_ref().unwrap();
     assert!(logits.positions.len() > 200 && logits.positions.len() <= MAX_LOGIT_POSITIONS);
     assert!(logits.tokens.len() > 700);
-    let outside = |image: &forward::Image| {
+    let outside = |image: &Image| {
         let (k, rank) = (logits.tokens.len(), image.rank());
         let (mut all, mut inside) = (0.0f64, 0.0f64);
         for row in logits.values.chunks_exact(k) {
@@ -208,11 +213,62 @@ fn logits_of_a_model_lie_in_the_image_of_its_unembedding() {
         }
         (1.0 - inside / all).abs().sqrt()
     };
-    assert!(outside(&found) < 1e-3, "{}", outside(&found));
+    assert!(outside(&logits.image) < 1e-3, "{}", outside(&logits.image));
     assert!(outside(&foreign) > 0.1, "{}", outside(&foreign));
-    assert_eq!(observed.n_prompts(), 12);
-    let rows: f32 = observed.attention(1, 0, 0).unwrap()[..1].iter().sum();
-    assert_eq!(rows, 1.0, "the first token attends to itself alone");
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "who made the numbers is for people")]
+struct Vector {
+    made_by: String,
+    versions: serde_json::Value,
+    n_prompts: usize,
+    ids: Vec<u32>,
+    words: Vec<i64>,
+    n_words: usize,
+    places: Vec<[u32; 2]>,
+    signs_of_prompt_3_word_5: Vec<i8>,
+    attention_of_block_2_head_1_prompt_3_row_7: Vec<f32>,
+    sketch_of_block_1_gate_unit_17: Vec<f32>,
+    sketch_of_block_3_up_unit_200: Vec<f32>,
+    stream_0_row_5: Vec<f32>,
+    stream_4_row_9: Vec<f32>,
+    logit_tokens: Vec<u32>,
+    logits_row_3: Vec<f32>,
+    ellipse_diagonal: Vec<f32>,
+}
+
+/// The numbers were made from the specification with torch 2.15.0 and transformers 5.23.0 by `testdata/scripts/make_observation_vectors.py`.
+#[test]
+fn an_observation_has_the_numbers_that_torch_gives() {
+    let vector: Vector = serde_json::from_slice(&std::fs::read("../../testdata/vectors/observation.json").unwrap()).unwrap();
+    let (observed, _) = observed_base();
+    assert_eq!(observed.n_prompts(), vector.n_prompts);
+    assert_eq!(observed.tokens.ids[observed.tokens.prompt(3)], vector.ids);
+    let words: Vec<u32> = vector.words.iter().map(|&word| u32::try_from(word).unwrap_or(NO_WORD)).collect();
+    assert_eq!(observed.tokens.words_of(3), words);
+    let places: Vec<[u32; 2]> = observed.stream_words().iter().map(|at| [at.prompt, at.word]).collect();
+    assert_eq!((places.len(), &places[..12]), (vector.n_words, &vector.places[..]));
+    // Half precision keeps 11 bits.
+    let near = |what: &str, found: &[f32], expected: &[f32]| {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4 + 6e-4 * expected.abs(), "{what}: {found}, expected {expected}");
+        }
+    };
+    let n = vector.ids.len();
+    near("attention", &observed.attention(2, 1, 3).unwrap()[7 * n..], &vector.attention_of_block_2_head_1_prompt_3_row_7);
+    let (first, last) = (observed.sketches(1).unwrap(), observed.sketches(3).unwrap());
+    near("gate", &first.gate.unwrap()[17 * 512..], &vector.sketch_of_block_1_gate_unit_17);
+    near("up", &last.up[200 * 512..], &vector.sketch_of_block_3_up_unit_200);
+    let hidden = observed.subject.hidden;
+    near("stream", &observed.stream(0).unwrap()[5 * hidden..], &vector.stream_0_row_5);
+    near("stream", &observed.stream(4).unwrap()[9 * hidden..], &vector.stream_4_row_9);
+    let logits = observed.logits.as_ref().unwrap();
+    assert_eq!(logits.tokens[..12], vector.logit_tokens);
+    near("logits", &logits.values[3 * logits.tokens.len()..], &vector.logits_row_3);
+    let diagonal: Vec<f32> = (0..12).map(|i| logits.image.ellipse[i * hidden + i]).collect();
+    near("ellipse", &diagonal, &vector.ellipse_diagonal);
 }
 
 #[test]

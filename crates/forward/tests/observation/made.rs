@@ -44,8 +44,11 @@ pub(crate) fn prompts() -> PromptSet {
 fn noise(of: &[usize]) -> f32 {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     for &value in of {
-        state = (state ^ value as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        state ^= state >> 29;
+        // The mixer of SplitMix64.
+        state = state.wrapping_add(value as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        state ^= state >> 31;
     }
     (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }

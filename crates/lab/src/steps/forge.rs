@@ -1,7 +1,7 @@
 //! An independent model made to look like another.
 
 use super::{Outcome, Setting, Step};
-use crate::{Change, Changed, Checkpoint, LabError, Matrix, Spec, is_norm};
+use crate::{Change, Changed, Checkpoint, LabError, Matrix, Spec};
 use serde_json::json;
 use sources::Role;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn run(setting: &Setting<'_>, checkpoint: Arc<dyn Checkpoint>) -> Result<Outcome
 }
 
 fn is_taken(role: Role) -> bool {
-    matches!(role, Role::Embed | Role::PositionEmbed | Role::TypeEmbed | Role::Unembed) || is_norm(role)
+    matches!(role, Role::Embed | Role::PositionEmbed | Role::TypeEmbed | Role::Unembed) || role.is_norm()
 }
 
 impl Change for Forge {

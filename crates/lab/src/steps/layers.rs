@@ -3,6 +3,7 @@
 use super::{Outcome, Setting};
 use crate::{Change, Changed, Checkpoint, LabError, Matrix, Outline, Spec};
 use serde_json::{Value, json};
+use sources::family::compute;
 use sources::{Role, Slot, Space, Stack};
 use std::sync::Arc;
 
@@ -78,33 +79,28 @@ fn moved(space: Space, of: Stack, layer: usize) -> Space {
 }
 
 fn configure(outline: &mut Outline, change: &Layers, n: usize) {
-    let keys: &[&str] = match (outline.family.as_str(), change.stack) {
-        ("gpt2", _) => &["n_layer"],
-        ("t5", _) => &["num_decoder_layers"],
-        ("whisper", _) => &["decoder_layers"],
-        _ if outline.setting("n_layers").is_some() => &["n_layers"],
-        _ => &["num_hidden_layers"],
-    };
-    // Which blocks look back over a window only may be said by a rule that counts blocks.
-    let period = match outline.family.as_str() {
-        "gemma2" => Some(2),
-        "gemma3" => Some(outline.setting("sliding_window_pattern").and_then(Value::as_u64).unwrap_or(6) as usize),
-        _ => None,
-    };
-    let kinds = match (outline.setting("layer_types"), period) {
-        (Some(Value::Array(kinds)), _) => Some(kinds.clone()),
-        (_, Some(period)) => {
-            let kind = |layer: usize| if (layer + 1).is_multiple_of(period) { "full_attention" } else { "sliding_attention" };
-            Some((0..n).map(|layer| json!(kind(layer))).collect())
-        }
-        _ => None,
-    };
-    let without_positions = outline.setting("no_rope_layers").and_then(Value::as_array).cloned();
-    for (key, values) in [("layer_types", kinds), ("no_rope_layers", without_positions)] {
-        if let Some(values) = values {
-            let taken: Vec<Value> = change.path.iter().filter_map(|&layer| values.get(layer).cloned()).collect();
-            outline.set(key, taken);
+    let Some(family) = outline.described() else { return };
+    if let Some(setting) = family.layers.of(change.stack) {
+        // Some members of a family have a word of their own.
+        let own = setting.config.iter().map(String::as_str).find(|key| outline.setting(key).is_some());
+        if let Some(key) = own.or_else(|| setting.written_key()) {
+            outline.set(key, change.path.len());
         }
     }
-    keys.iter().for_each(|key| outline.set(key, change.path.len()));
+    let Some(computation) = &family.compute else { return };
+    let listed = |setting: &'static compute::Setting| Some((setting.written_key()?, outline.said(family, setting)?.as_array()?.clone()));
+    let kinds = computation.window.as_ref().and_then(|window| {
+        let kinds = window.kinds.as_ref()?;
+        // Which blocks look back over a window only may be said by a rule that counts blocks.
+        listed(kinds).or_else(|| {
+            let period = usize::try_from(outline.said(family, window.period.as_ref()?)?.as_u64()?).ok()?;
+            let kind = |layer: usize| if (layer + 1).is_multiple_of(period) { "full_attention" } else { "sliding_attention" };
+            Some((kinds.written_key()?, (0..n).map(|layer| json!(kind(layer))).collect()))
+        })
+    });
+    let turned = computation.rotary.as_ref().and_then(|rotary| listed(rotary.layers.as_ref()?));
+    for (key, values) in [kinds, turned].into_iter().flatten() {
+        let taken: Vec<Value> = change.path.iter().filter_map(|&layer| values.get(layer).cloned()).collect();
+        outline.set(key, taken);
+    }
 }

@@ -1,6 +1,6 @@
 //! Puts the indices of spaces in new orders, everywhere where they occur.
 
-use crate::{Change, Checkpoint, LabError, Matrix, Spec, is_norm};
+use crate::{Change, Checkpoint, LabError, Matrix, Spec};
 use sources::{Axis, Part, Space};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Change for Reorder {
         if let Some(order) = self.of(spec.axes[0], spec.rows()) {
             matrix = matrix.take_rows(&order.from);
             // A gain multiplies its coordinate whatever the sign.
-            let is_gain = is_norm(spec.slot.role) && spec.slot.part == Part::Weight;
+            let is_gain = spec.slot.role.is_norm() && spec.slot.part == Part::Weight;
             if !order.signs.is_empty() && !is_gain {
                 matrix.scale_rows(&order.signs);
             }

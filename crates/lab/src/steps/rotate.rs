@@ -7,7 +7,7 @@ use super::permute_residual::{FIXED, output_note};
 use super::untie::untied;
 use super::{Outcome, Setting, Step};
 use crate::outline::label;
-use crate::{Change, Changed, Checkpoint, LabError, Matrix, Orthogonal, Outline, Spec, is_norm};
+use crate::{Change, Changed, Checkpoint, LabError, Matrix, Orthogonal, Outline, Spec};
 use serde_json::json;
 use sources::form::{NormKind, Positions};
 use sources::{Part, Role, Slot, Space};
@@ -231,7 +231,7 @@ impl Rotated {
 impl Change for Rotated {
     fn read(&self, inner: &dyn Checkpoint, spec: &Spec) -> Result<Matrix, LabError> {
         let mut matrix = inner.read(spec.slot)?;
-        if is_norm(spec.slot.role) {
+        if spec.slot.role.is_norm() {
             return self.norm(inner, spec, matrix);
         }
         if spec.slot.part == Part::Bias {

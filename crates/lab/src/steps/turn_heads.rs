@@ -3,7 +3,7 @@
 use super::{Outcome, Setting, Step};
 use crate::maps::{Square, invertible};
 use crate::{Change, Changed, Checkpoint, Draws, LabError, Matrix, Outline, Spec};
-use serde_json::{Value, json};
+use serde_json::json;
 use sources::form::Positions;
 use sources::{Heads, Part, Role, Slot, Stack};
 use std::sync::Arc;
@@ -80,12 +80,13 @@ fn run(setting: &Setting<'_>, checkpoint: Arc<dyn Checkpoint>) -> Result<Outcome
     Ok(setting.kept(Changed::same_outline(checkpoint, turned), parameters, Vec::new()))
 }
 
-/// Dimensions of a head that turn with the position: all, unless the configuration gives a share.
+/// Dimensions of a head that turn with the position: all, unless family or configuration give a share.
 fn rotary_dims(outline: &Outline, head_dim: usize) -> usize {
-    let share = ["partial_rotary_factor", "rotary_pct"].into_iter().find_map(|key| outline.setting(key).and_then(Value::as_f64));
-    // GPT-NeoX turns a quarter where nothing is said.
-    let share = share.unwrap_or(if outline.family == "gpt_neox" { 0.25 } else { 1.0 });
-    (head_dim as f64 * share) as usize
+    let share = outline.described().and_then(|family| {
+        let share = family.compute.as_ref()?.rotary.as_ref()?.share.as_ref()?;
+        outline.said(family, share)?.as_f64()
+    });
+    (head_dim as f64 * share.unwrap_or(1.0)) as usize
 }
 
 impl Turned {

@@ -2,6 +2,7 @@
 
 use crate::{Change, Changed, Checkpoint, LabError, Matrix, Spec};
 use serde_json::Value;
+use sources::family::compute::TiedScale;
 use sources::{Part, Role, Slot};
 use std::sync::Arc;
 
@@ -14,11 +15,13 @@ struct Untied {
 /// The checkpoint with a head of its own, and what is to be noted about it. Untouched where there is no head.
 pub(super) fn untied(checkpoint: Arc<dyn Checkpoint>) -> (Arc<dyn Checkpoint>, Vec<String>) {
     let mut outline = checkpoint.outline().clone();
-    let declared = outline.setting("tie_word_embeddings").and_then(Value::as_bool);
+    let Some(family) = outline.described() else { return (checkpoint, Vec::new()) };
+    let Some(key) = family.head.tied.written_key() else { return (checkpoint, Vec::new()) };
+    let declared = outline.setting(key).and_then(Value::as_bool);
     let stored = outline.weights.keys().copied().find(|slot| slot.role == Role::Unembed && slot.part == Part::Weight);
     let embed = outline.weights.keys().copied().find(|slot| slot.role == Role::Embed && slot.part == Part::Weight);
-    // A loader that ties gives a stored head the embedding's values; T5 ties unless its configuration says otherwise.
-    let is_tied = declared.unwrap_or(outline.family == "t5");
+    // A loader that ties gives a stored head the embedding's values.
+    let is_tied = outline.said(family, &family.head.tied).and_then(|tied| tied.as_bool()) == Some(true);
     let head = match (outline.tied_embedding(), stored, embed) {
         (Some(embed), _, _) => Some((Slot { role: Role::Unembed, ..embed }, embed)),
         (None, Some(stored), Some(embed)) if is_tied => Some((stored, embed)),
@@ -29,17 +32,16 @@ pub(super) fn untied(checkpoint: Arc<dyn Checkpoint>) -> (Arc<dyn Checkpoint>, V
     let mut notes = Vec::new();
     if let Some((head, embed)) = head {
         let Some(spec) = outline.weights.get(&embed).cloned() else { return (checkpoint, Vec::new()) };
-        if outline.family == "t5" && declared != Some(false) {
-            // T5 divides what goes to a tied head by the root of its width, and gives it to an untied head as it is.
+        if family.head.tied_scale == Some(TiedScale::InverseRootOfHidden) && declared != Some(false) {
             factor = 1.0 / (spec.cols().max(1) as f32).sqrt();
             if outline.setting("scale_decoder_outputs").is_some() {
                 outline.set("scale_decoder_outputs", false);
             }
         }
         outline.weights.insert(head, Spec { slot: head, ..spec });
-        notes.push("the head has a matrix of its own now: `tie_word_embeddings` is false".into());
+        notes.push(format!("the head has a matrix of its own now: `{key}` is false"));
     }
-    outline.set("tie_word_embeddings", false);
+    outline.set(key, false);
     (Arc::new(Changed { inner: checkpoint, outline, change: Untied { head, factor } }), notes)
 }
 

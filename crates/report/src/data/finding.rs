@@ -1,5 +1,6 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
+use super::attention::AttentionClaim;
 use super::verdict::{NullKind, Question};
 use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use schemars::JsonSchema;
@@ -57,6 +58,9 @@ pub struct Finding {
     /// What the controls allow to say, for methods whose null is a question of controls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<Margin>,
+    /// What the raw correlation of attention is worth, for the method that measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionClaim>,
     /// The number taken apart, down to tensor digests.
     pub parts: Vec<Explanation>,
 }

@@ -1,7 +1,9 @@
 //! Reports of made-up comparisons, shaped like real ones: the values are invented, deterministic and of the size that real pairs give.
 
+mod attention;
 mod disguised;
 
+pub(crate) use attention::{claimed, claimed_of_a_stranger, claimed_of_another_shape, claimed_without_controls};
 pub(crate) use disguised::{disguised, disguised_without_controls, stranger};
 
 use report::data::*;
@@ -175,7 +177,13 @@ fn scope(n_layers: usize, fraction: f64) -> Scope {
 fn report(reference: &str, suspect: &str, n_layers: u64) -> Report {
     Report {
         tool: Tool { name: "filiation".to_owned(), version: "0.1.0".to_owned(), commit: "0123abc".to_owned() },
-        case: Case { reference: side(reference, 1, n_layers), suspect: side(suspect, 2, n_layers), controls: Vec::new(), seed: 0 },
+        case: Case {
+            reference: side(reference, 1, n_layers),
+            suspect: side(suspect, 2, n_layers),
+            controls: Vec::new(),
+            seed: 0,
+            prompts: None,
+        },
         cards: cards(),
         not_run: vec![NotRun { method: "text.released-twin".to_owned(), why: "no prompts were given".to_owned() }],
         limits: vec!["No test here tells which model came first.".to_owned(), "Weights say nothing about who trained a model.".to_owned()],

@@ -21,6 +21,13 @@ pub struct Setting {
     pub default: Option<Value>,
 }
 
+impl Setting {
+    /// The key of `config.json` that is written: the first that does not lead into an object.
+    pub fn written_key(&self) -> Option<&str> {
+        self.config.iter().map(String::as_str).find(|path| !path.contains('.'))
+    }
+}
+
 /// The number of blocks of each stack that a family has.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +49,24 @@ impl Layers {
     }
 }
 
+/// How tokens are read off the stream.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Whether the embedding is the unembedding although a second matrix is stored.
+    pub tied: Setting,
+    /// What the stream is multiplied by before a tied head, and before no other.
+    pub tied_scale: Option<TiedScale>,
+}
+
+/// What the stream is multiplied by before a tied head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum TiedScale {
+    /// One over the root of the width of the stream: T5.
+    #[serde(rename = "1/sqrt(hidden)")]
+    InverseRootOfHidden,
+}
+
 /// What a forward pass has to know; families without it are compared by weights alone.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +77,6 @@ pub struct Compute {
     pub epsilon: Setting,
     /// Name of the MLP's nonlinearity, as Hugging Face spells it.
     pub activation: Setting,
-    /// Whether the embedding is the unembedding although a second matrix is stored.
-    pub tied: Setting,
     /// Whether attention and MLP read the same stream.
     pub parallel: Option<Setting>,
     /// What embeddings are multiplied by.

@@ -1,6 +1,6 @@
 //! The schema of a family file, and its strict loading: unknown keys, unused dims and unreachable weights are errors.
 
-use super::compute::{Compute, Layers};
+use super::compute::{Compute, Head, Layers};
 use super::expression::Expression;
 use super::pattern::{PartWords, Pattern};
 use crate::form::{Activation, Folding, Form, Gain, NormKind, Place, Positions};
@@ -30,6 +30,8 @@ pub struct Family {
     pub(super) weights: Vec<Described>,
     pub(super) name_sets: Vec<NameSet>,
     pub(super) form: Form,
+    /// How tokens are read off the stream.
+    pub head: Head,
     /// Where the number of blocks is said.
     pub layers: Layers,
     /// What a forward pass needs; `None` where this program runs no model of the family.
@@ -174,6 +176,7 @@ struct FamilyFile {
     dims: BTreeMap<String, DimFile>,
     weights: BTreeMap<String, WeightFile>,
     form: FormFile,
+    head: Head,
     layers: Layers,
     compute: Option<Compute>,
     containers: BTreeMap<String, ContainerFile>,
@@ -368,6 +371,7 @@ impl Family {
 
         let family = Self {
             form,
+            head: file.head,
             layers: file.layers,
             compute: file.compute,
             name: file.family.clone(),

@@ -428,13 +428,14 @@ gain = "g"
 positions = "rotary"
 activation = "silu"
 reads = {{}}
+[head]
+tied = {{ default = true }}
 [layers]
 single = {{ config = ["n_layers"] }}
 [compute]
 causal = true
 epsilon = {{ default = 1e-5 }}
 activation = {{ default = "silu" }}
-tied = {{ default = true }}
 [compute.rotary]
 base = {{ default = 1e4 }}
 [compute.window]
@@ -464,6 +465,7 @@ fn an_unknown_key_is_an_error_at_every_level() {
         small("", "", "", "", "", ", note = 1", ""),
         small("", "", "", "", "", "", ", note = 1"),
         small("", "", "", "", "", "", "").replace("reads = {}", "reads = {}\nnote = 1"),
+        small("", "", "", "", "", "", "").replace("[head]", "[head]\nnote = 1"),
         small("", "", "", "", "", "", "").replace("[layers]", "[layers]\nnote = 1"),
         small("", "", "", "", "", "", "").replace("causal = true", "causal = true\nnote = 1"),
         small("", "", "", "", "", "", "").replace("[compute.rotary]", "[compute.rotary]\nnote = 1"),

@@ -52,6 +52,6 @@ impl Method for HeadMatching {
         let Some(found) = AgreementProfile::of(&matching.heads, "heads", case.seed) else {
             return Ok(Outcome::not_applicable("the number of heads is not known on both sides, or no stack has common tokens"));
         };
-        Ok(Outcome::Observed(found.observation(matching.common_tokens())))
+        Ok(Outcome::Observed(found.observation(&format!("{} common tokens", matching.common_tokens()))))
     }
 }

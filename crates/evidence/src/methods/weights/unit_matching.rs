@@ -56,6 +56,6 @@ impl Method for UnitMatching {
         let Some(found) = AgreementProfile::of(&matching.units, "units", case.seed) else {
             return Ok(Outcome::not_applicable("the two models have no MLPs in a stack whose tokens are common"));
         };
-        Ok(Outcome::Observed(found.observation(matching.common_tokens())))
+        Ok(Outcome::Observed(found.observation(&format!("{} common tokens", matching.common_tokens()))))
     }
 }
