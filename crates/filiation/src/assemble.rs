@@ -3,7 +3,7 @@
 mod attention;
 
 use crate::Error;
-use crate::cli::Compare;
+use crate::cli::{Compare, Run};
 use crate::models::Compared;
 use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
 use forward::PromptSet;
@@ -478,6 +478,14 @@ fn command(case: &Examined<'_>) -> String {
     }
     for method in &args.method {
         words.extend(["--method".to_owned(), quote(method)]);
+    }
+    if let Some(prompts) = &args.prompts {
+        words.extend(["--prompts".to_owned(), quote(&prompts.display().to_string())]);
+    }
+    match args.run {
+        Run::Auto => {}
+        Run::Always => words.extend(["--run".to_owned(), "always".into()]),
+        Run::Never => words.extend(["--run".to_owned(), "never".into()]),
     }
     words.extend(["--seed".to_owned(), args.seed.to_string()]);
     words.join(" ")
