@@ -8,6 +8,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that no line exceeds.
 pub(crate) const WIDTH: usize = 80;
+/// Columns of a method's id, the longest of them.
+const METHOD: usize = 30;
 /// Columns of the label that starts each fact.
 const LABEL: usize = 10;
 /// Columns of a bar.
@@ -120,24 +122,20 @@ impl Page {
         }
         self.blank();
         for finding in &beside {
-            let method = fit(&printable(&finding.method), 24);
+            let method = fit(&printable(&finding.method), METHOD);
             let statistic = finding.statistic.map_or_else(|| "–".to_owned(), numbers::three_decimals);
             let controls = range_of(finding.controls.iter().filter_map(|control| control.statistic));
             // Where there are no controls, what is said of them is the outcome.
             let controls = controls.map_or_else(String::new, |range| pad(&format!("controls {range}"), 24));
-            self.lines.push(format!("{}{:>9}   {controls}{}", pad(&method, 24), fit(&statistic, 9), words::margin(finding)));
+            self.lines.push(format!("{}{:>7}  {controls}{}", pad(&method, METHOD), fit(&statistic, 7), words::margin(finding)));
             self.lines.extend(finding.synthetic_controls.as_ref().and_then(synthetic_copies).unwrap_or_default());
         }
         // One reason usually holds for all methods, and then stands once.
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for finding in &beside {
-            if let Some(margin) = finding.margin.as_ref().filter(|m| m.outcome == MarginOutcome::Abstains && !m.why.is_empty()) {
-                match reasons.iter_mut().find(|(why, _)| *why == margin.why) {
-                    Some((_, methods)) => methods.push(&finding.method),
-                    None => reasons.push((&margin.why, vec![&finding.method])),
-                }
-            }
-        }
+        let abstaining = beside.iter().filter_map(|finding| {
+            let margin = finding.margin.as_ref().filter(|m| m.outcome == MarginOutcome::Abstains && !m.why.is_empty())?;
+            Some((margin.why.as_str(), finding.method.as_str()))
+        });
+        let reasons = by_reason(abstaining);
         for (why, methods) in &reasons {
             let of = if reasons.len() == 1 { "no conclusion".to_owned() } else { methods.join(", ") };
             self.lines.extend(indented(&format!("{of}: {why}")));
@@ -156,7 +154,7 @@ impl Page {
         for finding in findings.iter().filter(|f| !stands_beside_controls(f)) {
             let kind = finding.null_distribution.map_or_else(dash, |k| words::null_kind(k).to_owned());
             table.add_row([
-                Cell::new(fit(&printable(&finding.method), 28)),
+                Cell::new(fit(&printable(&finding.method), METHOD)),
                 Cell::new(finding.statistic.map_or_else(dash, numbers::plain)).set_alignment(CellAlignment::Right),
                 Cell::new(finding.log10_p.map_or_else(dash, |p| numbers::p_value(p, finding.null_distribution)))
                     .set_alignment(CellAlignment::Right),
@@ -165,19 +163,30 @@ impl Page {
             ]);
         }
         if let Some(method) = table.column_mut(0) {
-            method.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(30)));
+            method.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(METHOD as u16 + 2)));
         }
         if table.row_count() > 0 {
             let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
             self.lines.extend(drawn);
         }
         self.similarities(findings);
-        for finding in findings.iter().filter(|f| f.outcome != Outcome::Observed) {
-            if let Some(why) = &finding.why {
-                self.lines.extend(indented(&format!("{}: {why}", finding.method)));
-            }
+        let unrun = findings.iter().filter(|f| f.outcome != Outcome::Observed);
+        for (why, methods) in by_reason(unrun.filter_map(|f| Some((f.why.as_deref()?, f.method.as_str())))) {
+            self.lines.extend(indented(&format!("{}: {why}", methods.join(", "))));
         }
     }
+}
+
+/// Methods by their reason, in the order of the first of each.
+fn by_reason<'a>(whys: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (why, method) in whys {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, methods)) => methods.push(method),
+            None => reasons.push((why, vec![method])),
+        }
+    }
+    reasons
 }
 
 /// Whether a finding has its line beside the controls and not among the tests of chance.

@@ -13,9 +13,10 @@ pub(crate) fn run(format: Format, printer: &Printer) -> Result<(), Error> {
         }
         Format::Text => {
             let mut text = String::new();
+            let width = evidence::METHODS.iter().map(|method| method.card().id.len()).max().unwrap_or(0);
             for card in cards {
-                for (i, line) in wrap(&card.section("Question"), 54).iter().enumerate() {
-                    text.push_str(&format!("{:24}  {line}\n", if i == 0 { card.id } else { "" }));
+                for (i, line) in wrap(&card.section("Question"), 78 - width).iter().enumerate() {
+                    text.push_str(&format!("{:width$}  {line}\n", if i == 0 { card.id } else { "" }));
                 }
             }
             text.push_str("\n`filiation explain METHOD` tells what each tests, survives and fails on.\n");

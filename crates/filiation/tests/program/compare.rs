@@ -155,21 +155,30 @@ fn results_go_to_stdout_and_progress_to_stderr() {
     reference  testdata/models/base (602,976 parameters)
     suspect    testdata/models/independent (602,976 parameters)
 
-     method                   statistic  p-value  kind   outcome
-     weights.tensor-identity          0        –  –      observed
-     weights.unit-alignment      #   ≤ #  bound  observed
-     weights.matrix-match        #        1  bound  observed
-     weights.haar-bound           #        1  bound  observed
-     weights.edits                    –        –  –      not applicable
-     tokenizer.overlap                1        –  –      observed
+     method                          statistic  p-value  kind   outcome
+     weights.tensor-identity                 0        –  –      observed
+     weights.unit-alignment             #   ≤ #  bound  observed
+     weights.matrix-match               #        1  bound  observed
+     weights.haar-bound                  #        1  bound  observed
+     activations.attention                   –        –  –      not applicable
+     activations.attention-residual          –        –  –      not applicable
+     activations.unit-matching               –        –  –      not applicable
+     activations.cka                         –        –  –      not applicable
+     logits.residual                         –        –  –      not applicable
+     logits.image                            –        –  –      not applicable
+     weights.edits                           –        –  –      not applicable
+     tokenizer.overlap                       1        –  –      observed
 
-    weights.unit-matching       #   no conclusion: no controls
+    weights.unit-matching           #  no conclusion: no controls
       synthetic copies, not models: at most #, p = # (exact)
-    weights.head-matching       #   no conclusion: no controls
+    weights.head-matching           #  no conclusion: no controls
       synthetic copies, not models: at most #, p = # (exact)
-    weights.embedding-gram      #   no conclusion: no controls
-    weights.image-angles        #   no conclusion: no controls
+    weights.embedding-gram          #  no conclusion: no controls
+    weights.image-angles            #  no conclusion: no controls
       no conclusion: no controls were given
+      activations.attention, activations.attention-residual,
+      activations.unit-matching, activations.cka, logits.residual, logits.image: the
+      reference was not run on prompts: `--run never` was given
       weights.edits: no tensor of the suspect corresponds to one of the reference,
       so there is nothing to describe
     --- stderr

@@ -211,6 +211,8 @@ fn a_report_names_its_controls_so_that_anybody_gets_its_bytes() {
             "--control",
             "ROOT/testdata/lineage/other-data",
             "--no-registered-controls",
+            "--run",
+            "never",
             "--seed",
             "0"
         ]
