@@ -36,13 +36,8 @@ impl PromptSet {
     fn of(py: Python<'_>, texts: Vec<String>, name: &str) -> PyResult<Self> {
         let prompt = |(i, text): (usize, String)| Prompt { id: i.to_string(), kind: "given".into(), language: "und".into(), text };
         let prompts: Vec<Prompt> = texts.into_iter().enumerate().map(prompt).collect();
-        let set = forward::PromptSet {
-            name: name.into(),
-            version: "1".into(),
-            licence: "unknown".into(),
-            origin: "the caller".into(),
-            prompts,
-        };
+        let set =
+            forward::PromptSet { name: name.into(), version: "1".into(), licence: "unknown".into(), origin: "the caller".into(), prompts };
         set.checked().map(Self).map_err(|e| error(py, &e.to_string(), None))
     }
 

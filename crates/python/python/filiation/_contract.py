@@ -12,6 +12,12 @@ Access = Literal["manifest", "tokenizer", "weights", "activations", "logits", "t
 # Whether what a card says agrees with what was found.
 ClaimOutcome = Literal["agrees", "contradicts", "notTested"]
 
+# Whether a row is the model in question.
+ClaimRowKind = Literal["suspect", "control"]
+
+# What one position of an attention map is.
+ClaimUnit = Literal["tokens", "words"]
+
 # The answer to one question.
 Conclusion = Literal["supports-derivation", "supports-independence", "inconclusive"]
 
@@ -38,6 +44,36 @@ Relation = Literal["identical", "quantized", "finetune", "adapter", "merge", "pr
 
 # Which side a file belongs to.
 SideRole = Literal["reference", "suspect", "control"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionClaim:
+    """One claim of the kind "their attention is correlated", measured on the suspect and on every control beside the same reference."""
+
+    # Each head of the suspect with the head of the reference that it is matched with.
+    heads: list[ClaimHead]
+    # The likelihood ratio that follows; null where none does.
+    likelihood: ClaimLikelihood | None
+    # Why no likelihood ratio follows, or what the one that does rests on.
+    likelihood_why: str
+    # Attention of the best matched heads on one short prompt.
+    maps: list[ClaimMap]
+    # The measures, from the claimant's number to what remains when all that independent models share is removed.
+    measures: list[ClaimMeasure]
+    # Heads of each layer of the suspect.
+    n_heads: int
+    # Layers of the suspect.
+    n_layers: int
+    # How many there are.
+    n_prompts: int
+    # Name and version of the prompts: `"shared 1"`.
+    prompts: str
+    # SHA-256 of their texts.
+    prompts_digest: str
+    # The suspect, then the controls.
+    rows: list[ClaimRow]
+    # What the positions are that attention was compared at.
+    unit: ClaimUnit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +153,84 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimHead:
+    """A head of the suspect and its counterpart."""
+
+    # Head within it, from 0.
+    head: int
+    # Layer of the suspect, from 0.
+    layer: int
+    # Correlation of their attention as it is.
+    raw: float
+    # Head within it, from 0.
+    reference_head: int
+    # Layer of the reference, from 0.
+    reference_layer: int
+    # Correlation of what remains by the last measure; null where that is not defined.
+    residual: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimLikelihood:
+    """How much more probable the observation is under derivation than under independence."""
+
+    # `id@digest` of the calibration that it rests on.
+    calibration: str
+    # log10 of the ratio.
+    log10_lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimMap:
+    """The attention of two matched heads on one prompt."""
+
+    # Head within it, from 0.
+    head: int
+    # Its tokens or words, as text.
+    labels: list[str]
+    # Layer of the suspect, from 0.
+    layer: int
+    # Id of the prompt.
+    prompt: str
+    # Attention of the reference's head: one row for each label, which sums to 1.
+    reference: list[float]
+    # Head within it, from 0.
+    reference_head: int
+    # Layer of the reference, from 0.
+    reference_layer: int
+    # Correlation of what remains of the two heads by the last measure that is defined, over all prompts.
+    residual: float
+    # Attention of the suspect's head.
+    suspect: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimMeasure:
+    """One way to correlate attention."""
+
+    # Stable: `raw-pooled`, `head-averaged`, `matched-heads`, `sink-removed`, `prompt-mean-removed`, `controls-regressed`.
+    id: str
+    # In a few plain words.
+    title: str
+    # What was computed, one sentence.
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRow:
+    """All measures of one model beside the reference."""
+
+    # Whether it is the suspect.
+    kind: ClaimRowKind
+    # Path or name of the model.
+    name: str
+    # Its values, -1 to 1, in the order of the measures; null where a measure is not defined.
+    values: list[float | None]
+    # Why a value is null, in the order of the measures.
+    why: list[str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Constant:
     """A tensor that no training touched."""
 
@@ -186,6 +300,8 @@ class Explanation:
 class Finding:
     """What one method observed, or why it did not."""
 
+    # What the raw correlation of attention is worth, for the method that measures it.
+    attention: AttentionClaim | None = None
     # The same statistic for independent control models.
     controls: list[Control]
     # log10 of the p-value, where the method gives one.
