@@ -79,12 +79,10 @@ pub(crate) fn open_weights(path: &Path, progress: &Progress) -> Result<Model, Er
     let opened = Opened::of(path, progress)?;
     match opened.observation {
         None => Ok(opened.model),
-        Some(_) => Err(SourceError::from(
-            FormatError::new("model", "an observation, which holds no weights", "the weights themselves")
-                .hint("`filiation compare` takes observations")
-                .at(&opened.model.path),
-        )
-        .into()),
+        Some(_) => Err(FormatError::new("model", "an observation, which holds no weights", "the weights themselves")
+            .hint("`filiation compare` takes observations")
+            .at(&opened.model.path)
+            .into()),
     }
 }
 
