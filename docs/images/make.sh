@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what the README shows of the example: report.png, the top of the report as a browser shows it, and the output of both commands.
+# Makes what the README shows of the example: report.png and claim.png, the tops of both pages as a browser shows them, and the output of two commands.
 # Needs Chromium; CHROMIUM names another one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -15,12 +15,20 @@ filiation="${CARGO_TARGET_DIR:-target}/release/filiation"
 "${CHROMIUM:-chromium}" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
   --window-size=1080,1500 --screenshot="$work/report.png" "file://$PWD/report/report.html" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 
-bytes="$(wc -c <"$work/report.png")"
-if ((bytes == 0 || bytes > 300000)); then
-  echo "report.png: found $bytes bytes, expected 1 to 300,000" >&2
-  exit 1
-fi
-mv "$work/report.png" docs/images/report.png
+lineage=testdata/lineage
+"$filiation" claim attention $models/base $models/finetuned --control $lineage/seed-2 --control $lineage/seed-3 --control $lineage/seed-4 \
+  --no-registered-controls --quiet --report "$work/claim" >/dev/null
+"${CHROMIUM:-chromium}" --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
+  --window-size=1080,1560 --screenshot="$work/claim.png" "file://$work/claim/claim.html" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+
+for picture in report claim; do
+  bytes="$(wc -c <"$work/$picture.png")"
+  if ((bytes == 0 || bytes > 300000)); then
+    echo "$picture.png: found $bytes bytes, expected 1 to 300,000" >&2
+    exit 1
+  fi
+  mv "$work/$picture.png" "docs/images/$picture.png"
+done
 
 # The README's first two blocks of text are the two outputs.
 awk -v outputs="$work/finetuned.txt $work/independent.txt" '
@@ -30,4 +38,4 @@ awk -v outputs="$work/finetuned.txt $work/independent.txt" '
   !inside { print }
 ' README.md >README.md.new
 cat README.md.new >README.md
-echo "wrote docs/images/report.png, $bytes bytes, and the outputs in README.md"
+echo "wrote docs/images/report.png, docs/images/claim.png and the outputs in README.md"
