@@ -127,7 +127,7 @@ impl Page {
             let controls = range_of(finding.controls.iter().filter_map(|control| control.statistic));
             // Where there are no controls, what is said of them is the outcome.
             let controls = controls.map_or_else(String::new, |range| pad(&format!("controls {range}"), 24));
-            self.lines.push(format!("{}{:>7}  {controls}{}", pad(&method, METHOD), fit(&statistic, 7), words::margin(finding)));
+            self.lines.push(format!("{}{:>7} {controls}{}", pad(&method, METHOD), fit(&statistic, 7), words::margin(finding)));
             self.lines.extend(finding.synthetic_controls.as_ref().and_then(synthetic_copies).unwrap_or_default());
         }
         // One reason usually holds for all methods, and then stands once.

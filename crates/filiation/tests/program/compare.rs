@@ -169,12 +169,12 @@ fn results_go_to_stdout_and_progress_to_stderr() {
      weights.edits                           –        –  –      not applicable
      tokenizer.overlap                       1        –  –      observed
 
-    weights.unit-matching           #  no conclusion: no controls
+    weights.unit-matching           # no conclusion: no controls
       synthetic copies, not models: at most #, p = # (exact)
-    weights.head-matching           #  no conclusion: no controls
+    weights.head-matching           # no conclusion: no controls
       synthetic copies, not models: at most #, p = # (exact)
-    weights.embedding-gram          #  no conclusion: no controls
-    weights.image-angles            #  no conclusion: no controls
+    weights.embedding-gram          # no conclusion: no controls
+    weights.image-angles            # no conclusion: no controls
       no conclusion: no controls were given
       activations.attention, activations.attention-residual,
       activations.unit-matching, activations.cka, logits.residual, logits.image: the
