@@ -153,7 +153,7 @@ mod tests {
         let expected = [
             (Activation::Silu, [-0.142_277_62, -0.188_770_33, 0.0, 0.731_058_6, 3.928_055]),
             (Activation::Gelu, [-0.004_049_69, -0.154_268_77, 0.0, 0.841_344_8, 3.999_873_3]),
-            (Activation::GeluTanh, [-0.003_637_39, -0.154_285_99, 0.0, 0.841_192, 3.999_929_7]),
+            (Activation::GeluTanh, [-0.003_637_39, -0.154_286, 0.0, 0.841_192, 3.999_929_7]),
             (Activation::Relu, [0.0, 0.0, 0.0, 1.0, 4.0]),
         ];
         for (activation, expected) in expected {

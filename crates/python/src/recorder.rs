@@ -101,10 +101,14 @@ impl Recorder {
             let (found, expected) = (ids.len().min(spans.len()), prompts.prompts.len());
             return Err(error(py, &format!("tokens: found those of {found} prompts, expected {expected}"), None));
         }
-        let encode = |(prompt, (ids, spans)): (&forward::Prompt, (Vec<u32>, Vec<(usize, usize)>))| {
-            Encoded { ids, spans: in_bytes(&prompt.text, &spans) }.checked(&prompt.id, prompts, max_positions)
-        };
-        let encoded: Result<Vec<Encoded>, NotRunnable> = prompts.prompts.iter().zip(ids.into_iter().zip(spans)).map(encode).collect();
+        let encoded: Result<Vec<Encoded>, NotRunnable> = prompts
+            .prompts
+            .iter()
+            .zip(ids.into_iter().zip(spans))
+            .map(|(prompt, (ids, spans))| {
+                Encoded { ids, spans: in_bytes(&prompt.text, &spans) }.checked(&prompt.id, prompts, max_positions)
+            })
+            .collect();
         let encoded = encoded.map_err(|e| e.into_python(py))?;
         let vocabulary = serde_json::from_str(tokenizer_json)
             .map_err(|e| e.to_string())
