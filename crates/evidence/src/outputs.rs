@@ -26,7 +26,7 @@ impl<'a> Outputs<'a> {
     pub fn new(reference: &'a Observation, suspect: &'a Observation, controls: &'a [&'a Observation]) -> Result<Self, NotRunnable> {
         let expected = &reference.prompts.digest;
         match std::iter::once(&suspect).chain(controls).find(|other| other.prompts.digest != *expected) {
-            Some(other) => Err(NotRunnable::new(format!(
+            Some(other) => Err(NotRunnable(format!(
                 "`{}` was observed on the prompts {}, the reference on {expected}",
                 other.subject.model.escape_debug(),
                 other.prompts.digest

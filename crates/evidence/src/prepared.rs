@@ -61,7 +61,7 @@ impl<'a> Prepared<'a> {
             Ok(matching) if !is_identical => Restored::find(matching, parents, seed)?,
             _ => None,
         };
-        let outputs = Err(NotRunnable::new("the models were not run on prompts"));
+        let outputs = Err(NotRunnable("the models were not run on prompts".into()));
         Ok(Self { reference, suspect, seed, correspondence, matching, restored, outputs })
     }
 

@@ -29,7 +29,7 @@ impl Prompting {
             (true, Run::Never) => Some("`--run never` was given"),
             (true, Run::Auto | Run::Always) => None,
         };
-        Ok(Self { prompts: prompts(file)?, run, unwanted: unwanted.map(NotRunnable::new) })
+        Ok(Self { prompts: prompts(file)?, run, unwanted: unwanted.map(|why| NotRunnable(why.into())) })
     }
 
     /// What a model does on the prompts; it is run, unless an observation was given.

@@ -1,23 +1,24 @@
 //! One transformer, run block by block over all sequences.
 
+mod embedding;
+mod logits;
+mod mixture;
+
 use crate::NotRunnable;
 use crate::attention::{Attention, AttentionBuffers, Place};
 use crate::computation::Computation;
-use crate::mlp::{Mlp, MlpBuffers, routes};
+use crate::mlp::{Mlp, MlpBuffers};
 use crate::norm::Norm;
 use crate::product::Linear;
 use crate::rotary::RotaryTables;
 use crate::taps::{Taps, UnitsAt};
 use crate::weights::Weights;
+use mixture::Mixture;
 use rayon::prelude::*;
 use sources::{FormatError, Model, Role, Slot, SourceError};
 
 /// Tokens of a tile, where sequences allow: many enough that reordering a matrix for the processor costs little beside the product.
 const TILE_TOKENS: usize = 512;
-/// Values of the logits that are held at a time, 256 MiB.
-const LOGIT_VALUES: usize = 64 << 20;
-/// Rows of the unembedding that one task multiplies with.
-const LOGIT_ROWS: usize = 4096;
 
 /// The matrices of an MLP: gate, up, down.
 const MLP: [Role; 3] = [Role::MlpGate, Role::MlpUp, Role::MlpDown];
@@ -68,14 +69,6 @@ struct Block {
 enum Feed {
     Dense(Mlp),
     Mixture(Mixture),
-}
-
-/// How a block chooses among its experts.
-struct Mixture {
-    router: Linear,
-    n_experts: usize,
-    /// The expert that every token takes, and the matrix whose sigmoid is its share.
-    shared: Option<(Linear, Mlp)>,
 }
 
 /// Consecutive sequences that one task takes through a block: indices and lengths, and their part of the stream.
@@ -185,35 +178,6 @@ impl<'a> Network<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The stream before the first block.
-    fn embed(&self, sequences: &[impl AsRef<[u32]>]) -> Result<Vec<f32>, SourceError> {
-        let computation = &self.computation;
-        let hidden = computation.hidden;
-        let ids: Vec<usize> = sequences.iter().flat_map(AsRef::as_ref).map(|&id| id as usize).collect();
-        let mut stream = self.weights.rows(Role::Embed, &ids)?.unwrap_or_default();
-        if computation.embed_scale != 1.0 {
-            stream.iter_mut().for_each(|v| *v *= computation.embed_scale);
-        }
-        let longest = sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0);
-        let positions: Vec<usize> = (0..longest).map(|position| position + computation.first_position).collect();
-        let positions = self.weights.rows(Role::PositionEmbed, &positions)?;
-        // All tokens are of the first type.
-        let of_type = self.weights.rows(Role::TypeEmbed, &[0])?;
-        let mut rest = stream.as_mut_slice();
-        for sequence in sequences {
-            let (own, after) = std::mem::take(&mut rest).split_at_mut(sequence.as_ref().len() * hidden);
-            if let Some(positions) = &positions {
-                own.iter_mut().zip(positions).for_each(|(v, p)| *v += p);
-            }
-            if let Some(of_type) = &of_type {
-                own.chunks_exact_mut(hidden).for_each(|vector| vector.iter_mut().zip(of_type).for_each(|(v, t)| *v += t));
-            }
-            rest = after;
-        }
-        self.normed(self.weights.norm(Role::EmbedNorm, None)?.as_ref(), &mut stream);
-        Ok(stream)
     }
 
     fn normed(&self, norm: Option<&Norm>, values: &mut [f32]) {
@@ -341,89 +305,6 @@ impl<'a> Network<'a> {
         mlp.apply(self.computation.activation, &buffers.read, &mut buffers.mlp, &mut buffers.written, tell);
         self.add(block.mlp_post_norm.as_ref(), &mut buffers.written, stream);
     }
-
-    /// What the expert of all tokens writes, by its share in each.
-    fn add_shared(&self, share: &Linear, mlp: &Mlp, buffers: &mut Buffers, stream: &mut [f32]) {
-        let mut shares = Vec::new();
-        share.apply(&buffers.read, &mut shares);
-        mlp.apply(self.computation.activation, &buffers.read, &mut buffers.mlp, &mut buffers.written, |_, _| ());
-        let hidden = self.computation.hidden;
-        for ((stream, written), share) in stream.chunks_exact_mut(hidden).zip(buffers.written.chunks_exact(hidden)).zip(shares) {
-            let share = 1.0 / (1.0 + (-share).exp());
-            stream.iter_mut().zip(written).for_each(|(v, w)| *v += share * w);
-        }
-    }
-
-    /// Experts one after another, each for the tokens that chose it; what they write is added in the order of the experts.
-    fn mixture(
-        &self,
-        place: &Place<'_>,
-        n_experts: usize,
-        lengths: &[usize],
-        (read, scores): (&[f32], &[f32]),
-        stream: &mut [f32],
-    ) -> Result<(), SourceError> {
-        let Some(experts) = self.computation.experts else { return Ok(()) };
-        let hidden = self.computation.hidden;
-        for (expert, route) in routes(experts, scores, n_experts).into_iter().enumerate() {
-            if route.is_empty() {
-                continue;
-            }
-            let mlp = self.read_mlp(MLP.map(|role| Slot { expert: Some(expert), ..Weights::slot(role, Some(place.layer)) }))?;
-            let write = |buffers: &mut Buffers, tokens: &[(usize, f32)]| {
-                buffers.read.clear();
-                tokens.iter().for_each(|&(token, _)| buffers.read.extend_from_slice(&read[token * hidden..][..hidden]));
-                let mut written = Vec::new();
-                let tell = |gate: Option<&[f32]>, up: &[f32]| {
-                    if place.tells_units {
-                        tell_expert(place, expert, lengths, tokens, (gate, up), mlp.up.rows);
-                    }
-                };
-                mlp.apply(self.computation.activation, &buffers.read, &mut buffers.mlp, &mut written, tell);
-                written
-            };
-            let written: Vec<Vec<f32>> = route.par_chunks(TILE_TOKENS).map_init(Buffers::default, write).collect();
-            for (tokens, written) in route.chunks(TILE_TOKENS).zip(&written) {
-                for (&(token, share), vector) in tokens.iter().zip(written.chunks_exact(hidden)) {
-                    stream[token * hidden..][..hidden].iter_mut().zip(vector).for_each(|(v, w)| *v += share * w);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn logits(&self, slot: Slot, lengths: &[usize], last: &[f32], taps: &dyn Taps) -> Result<(), SourceError> {
-        let hidden = self.computation.hidden;
-        let mut places = Vec::new();
-        let mut start = 0;
-        for (sequence, &n) in lengths.iter().enumerate() {
-            places.extend(taps.logit_positions(sequence, n).into_iter().filter(|&position| position < n).map(|p| (sequence, p, start + p)));
-            start += n;
-        }
-        if places.is_empty() {
-            return Ok(());
-        }
-        let table = present(self.weights.linear(slot)?, slot)?;
-        let vocabulary = table.rows;
-        let at_once = (LOGIT_VALUES / vocabulary.max(1)).max(1);
-        for places in places.chunks(at_once) {
-            let read: Vec<f32> = places.iter().flat_map(|&(_, _, token)| &last[token * hidden..][..hidden]).copied().collect();
-            let columns: Vec<Vec<f32>> =
-                (0..vocabulary.div_ceil(LOGIT_ROWS)).into_par_iter().map(|part| table.part(part, LOGIT_ROWS, &read)).collect();
-            places.par_iter().enumerate().for_each_init(Vec::new, |row: &mut Vec<f32>, (index, &(sequence, position, _))| {
-                row.clear();
-                for (part, values) in columns.iter().enumerate() {
-                    let width = (vocabulary - part * LOGIT_ROWS).min(LOGIT_ROWS);
-                    row.extend_from_slice(&values[index * width..][..width]);
-                }
-                if let Some(cap) = self.computation.logit_cap {
-                    row.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
-                }
-                taps.logits(sequence, position, row);
-            });
-        }
-        Ok(())
-    }
 }
 
 fn present(linear: Option<Linear>, slot: Slot) -> Result<Linear, SourceError> {
@@ -437,30 +318,6 @@ fn tell_units(place: &Place<'_>, sequences: &[(usize, usize)], gate: Option<&[f3
         let tokens: Vec<usize> = (0..n).collect();
         let at = UnitsAt { sequence, layer: place.layer, expert: None };
         place.taps.units(at, &tokens, gate.map(|gate| &gate[own.clone()]), &up[own.clone()]);
-        start += n;
-    }
-}
-
-/// An expert's tokens come from several sequences; each sequence is told of its own.
-fn tell_expert(
-    place: &Place<'_>,
-    expert: usize,
-    lengths: &[usize],
-    tokens: &[(usize, f32)],
-    (gate, up): (Option<&[f32]>, &[f32]),
-    width: usize,
-) {
-    let mut start = 0;
-    let mut told = 0;
-    for (sequence, &n) in lengths.iter().enumerate() {
-        let own: Vec<usize> =
-            tokens.iter().map(|&(token, _)| token).filter(|token| (start..start + n).contains(token)).map(|t| t - start).collect();
-        if !own.is_empty() {
-            let part = told * width..(told + own.len()) * width;
-            let at = UnitsAt { sequence, layer: place.layer, expert: Some(expert) };
-            place.taps.units(at, &own, gate.map(|gate| &gate[part.clone()]), &up[part.clone()]);
-            told += own.len();
-        }
         start += n;
     }
 }

@@ -21,10 +21,10 @@ impl Norm {
             || {
                 for vector in values.chunks_exact_mut(n.max(1)) {
                     if kind == NormKind::Layer {
-                        let mean = sum(vector) / n as f32;
+                        let mean = sum(vector, |v| v) / n as f32;
                         vector.iter_mut().for_each(|v| *v -= mean);
                     }
-                    let scale = 1.0 / (squares(vector) / n as f32 + epsilon).sqrt();
+                    let scale = 1.0 / (sum(vector, |v| v * v) / n as f32 + epsilon).sqrt();
                     vector.iter_mut().zip(&self.gain).for_each(|(v, gain)| *v = *v * scale * gain);
                     if let Some(bias) = &self.bias {
                         vector.iter_mut().zip(bias).for_each(|(v, bias)| *v += bias);
@@ -33,17 +33,4 @@ impl Norm {
             },
         );
     }
-}
-
-/// The sum of squares in sixteen lanes, an order that any machine keeps.
-#[inline(always)]
-fn squares(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let chunks = values.chunks_exact(16);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane += value * value);
-    }
-    lanes.iter_mut().zip(rest).for_each(|(lane, &value)| *lane += value * value);
-    lanes.iter().sum()
 }

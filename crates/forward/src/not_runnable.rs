@@ -7,13 +7,9 @@ use std::fmt;
 pub struct NotRunnable(pub String);
 
 impl NotRunnable {
-    /// From a sentence.
-    pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-
-    pub(crate) fn because<T>(why: impl Into<String>) -> Result<T, Self> {
-        Err(Self(why.into()))
+    /// A result that ends here, with the sentence.
+    pub(crate) fn because<T>(sentence: impl Into<String>) -> Result<T, Self> {
+        Err(Self(sentence.into()))
     }
 }
 

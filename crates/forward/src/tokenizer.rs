@@ -48,7 +48,7 @@ impl Tokenizer {
         }
         match gguf::tokenizer(&model.metadata)? {
             Some(json) => Self::from_value(&json, "GGUF metadata"),
-            None => Err(NotRunnable(format!("`{}` has no tokenizer beside its weights", model.path.display()))),
+            None => NotRunnable::because(format!("`{}` has no tokenizer beside its weights", model.path.display())),
         }
     }
 
@@ -87,10 +87,10 @@ impl Encoded {
     pub fn checked(self, prompt: &str, prompts: &PromptSet, max_positions: Option<usize>) -> Result<Self, NotRunnable> {
         let (n, name, set) = (self.ids.len(), prompt.escape_debug(), prompts.label());
         if n == 0 {
-            return Err(NotRunnable(format!("prompt `{name}` of {set} has no token in the model's tokenizer")));
+            return NotRunnable::because(format!("prompt `{name}` of {set} has no token in the model's tokenizer"));
         }
         match max_positions.filter(|&most| n > most) {
-            Some(most) => Err(NotRunnable(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions"))),
+            Some(most) => NotRunnable::because(format!("prompt `{name}` of {set} has {n} tokens, but the model has {most} positions")),
             None => Ok(self),
         }
     }

@@ -14,16 +14,16 @@ impl Recorder {
     /// If something was not told, or was told as no number.
     pub fn finish(self, image: Option<Image>) -> Result<Observation, NotRunnable> {
         if let Some(sentence) = self.failure() {
-            return Err(NotRunnable(sentence.into()));
+            return NotRunnable::because(sentence);
         }
         let wanted = self.wanted();
         let units = if wanted.units { self.take_units().map_err(NotRunnable)? } else { Vec::new() };
         let n_layers = self.subject.n_layers;
         if wanted.units && units.len() != n_layers {
-            return Err(NotRunnable(format!("units were told of {} blocks of {n_layers}", units.len())));
+            return NotRunnable::because(format!("units were told of {} blocks of {n_layers}", units.len()));
         }
         if units.iter().any(|block| block.gate.is_some() != units[0].gate.is_some()) {
-            return Err(NotRunnable("some blocks have a gate in their MLP and others have none".into()));
+            return NotRunnable::because("some blocks have a gate in their MLP and others have none");
         }
         let (heads, causal) = (self.subject.n_heads, self.subject.causal);
         let starts = entry_starts(&self.tokens, causal);
@@ -35,7 +35,9 @@ impl Recorder {
                 let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
                 if kept.told != heads {
                     let told = kept.told;
-                    return Err(NotRunnable(format!("attention of block {layer} on prompt {prompt} was told for {told} heads of {heads}")));
+                    return NotRunnable::because(format!(
+                        "attention of block {layer} on prompt {prompt} was told for {told} heads of {heads}"
+                    ));
                 }
                 let size = entries(self.tokens.prompt(prompt).len(), causal);
                 for (head, values) in kept.values.chunks_exact(size.max(1)).enumerate() {
@@ -51,7 +53,7 @@ impl Recorder {
             for (layer, kept) in self.stream.layers.into_iter().enumerate() {
                 let (values, told) = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
                 if told != n_prompts {
-                    return Err(NotRunnable(format!("the residual stream {layer} was told for {told} prompts of {n_prompts}")));
+                    return NotRunnable::because(format!("the residual stream {layer} was told for {told} prompts of {n_prompts}"));
                 }
                 check_finite(&format!("residual stream {layer}"), &values)?;
                 layers.push(values);
@@ -64,11 +66,11 @@ impl Recorder {
             let (values, told) = std::mem::take(&mut *self.logits.values.lock().unwrap_or_else(PoisonError::into_inner));
             let n = self.logits.positions.len();
             if told != n {
-                return Err(NotRunnable(format!("logits were told at {told} positions of {n}")));
+                return NotRunnable::because(format!("logits were told at {told} positions of {n}"));
             }
             let (n_tokens, hidden) = (self.logits.tokens.len(), self.subject.hidden);
             let Some(image) = image.filter(|image| (image.n_tokens, image.hidden) == (n_tokens, hidden)) else {
-                return Err(NotRunnable(format!("logits were told without the image of {n_tokens} tokens of width {hidden}")));
+                return NotRunnable::because(format!("logits were told without the image of {n_tokens} tokens of width {hidden}"));
             };
             let super::recorder::LogitRows { positions, tokens, token_bytes, .. } = self.logits;
             Some(Logits { positions, tokens, token_bytes, values, image })
@@ -82,7 +84,7 @@ impl Recorder {
 
 fn check_finite(what: &str, values: &[f16]) -> Result<(), NotRunnable> {
     match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(NotRunnable(format!("{what} holds the value {value}"))),
+        Some(value) => NotRunnable::because(format!("{what} holds the value {value}")),
         None => Ok(()),
     }
 }

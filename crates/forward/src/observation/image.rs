@@ -61,10 +61,10 @@ pub fn fold_final_norm(rows: &mut [f32], gain: &[f32], norm: NormKind) {
 pub fn image_from_rows(rows: &[f32], n_tokens: usize, hidden: usize) -> Result<Image, NotRunnable> {
     if n_tokens.checked_mul(hidden) != Some(rows.len()) || rows.is_empty() {
         let n = rows.len();
-        return Err(NotRunnable(format!("the unembedding has {n} values for {n_tokens} tokens of width {hidden}")));
+        return NotRunnable::because(format!("the unembedding has {n} values for {n_tokens} tokens of width {hidden}"));
     }
     if let Some(value) = rows.iter().find(|value| !value.is_finite()) {
-        return Err(NotRunnable(format!("the unembedding holds the value {value}")));
+        return NotRunnable::because(format!("the unembedding holds the value {value}"));
     }
     let mut means = vec![0.0f64; hidden];
     for row in rows.chunks_exact(hidden) {

@@ -119,7 +119,7 @@ impl Recorder {
         let (ids, token_bytes): (Vec<u32>, Vec<Vec<u8>>) = sampled_tokens.into_iter().unzip();
         if wanted.logits && (ids.is_empty() || positions.is_empty()) {
             let found = format!("{} tokens that can be told apart and {} words", ids.len(), positions.len());
-            return Err(NotRunnable(format!("logits cannot be observed: the model has {found}")));
+            return NotRunnable::because(format!("logits cannot be observed: the model has {found}"));
         }
         let values = vec![0.0; positions.len() * ids.len()];
         let blocks = if wanted.attention { subject.n_layers } else { 0 };
@@ -331,11 +331,11 @@ fn last(words: &WordTokens, index: usize) -> usize {
 fn join(prompts: &PromptSet, encoded: &[Encoded], vocabulary: usize) -> Result<Tokens, NotRunnable> {
     if encoded.len() != prompts.prompts.len() {
         let (found, expected) = (encoded.len(), prompts.prompts.len());
-        return Err(NotRunnable(format!("{found} prompts were split into tokens, but the set has {expected}")));
+        return NotRunnable::because(format!("{found} prompts were split into tokens, but the set has {expected}"));
     }
     let mut tokens = Tokens { starts: vec![0], ..Tokens::default() };
     for (prompt, encoded) in prompts.prompts.iter().zip(encoded) {
-        let refused = |found: String| Err(NotRunnable(format!("prompt `{}` has {found}", prompt.id.escape_debug())));
+        let refused = |found: String| NotRunnable::because(format!("prompt `{}` has {found}", prompt.id.escape_debug()));
         if encoded.ids.is_empty() || encoded.ids.len() != encoded.spans.len() {
             return refused(format!("{} tokens with {} spans", encoded.ids.len(), encoded.spans.len()));
         }

@@ -37,7 +37,7 @@ impl Groups {
         }
         if groups.signs.len() > MAX_GROUPS {
             let (found, most) = (groups.signs.iter().map(Vec::len).sum::<usize>(), MAX_GROUPS * GROUP_WORDS);
-            return Err(NotRunnable(format!("the prompts have {found} words, but units are summed over at most {most}")));
+            return NotRunnable::because(format!("the prompts have {found} words, but units are summed over at most {most}"));
         }
         Ok(groups)
     }

@@ -21,14 +21,14 @@ pub(super) fn tokenizer(metadata: &Metadata) -> Result<Option<Value>, NotRunnabl
         return Ok(None);
     }
     let Some(tokenizer) = gguf::tokenizer(metadata) else {
-        return Err(NotRunnable("the tokenizer in the GGUF metadata is not well formed".into()));
+        return NotRunnable::because("the tokenizer in the GGUF metadata is not well formed");
     };
     let reader = Reader { metadata, tokenizer: &tokenizer };
     match tokenizer.model.as_str() {
         "llama" => reader.sentencepiece(),
         "gpt2" => reader.byte_level(),
         "bert" => Ok(reader.wordpiece()),
-        other => Err(NotRunnable(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug()))),
+        other => NotRunnable::because(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug())),
     }
     .map(Some)
 }
@@ -100,7 +100,7 @@ impl Reader<'_> {
             merges(&tokens, Order::Scores(&scores))
         } else {
             let (found, n) = (scores.len(), tokens.len());
-            return Err(NotRunnable(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens")));
+            return NotRunnable::because(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens"));
         };
         // SentencePiece puts its space before every text, one that begins with a space included.
         let mut normalizers = vec![json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" })];
@@ -127,9 +127,9 @@ impl Reader<'_> {
         };
         let Some(split) = Split::named(rule) else {
             let rule = rule.escape_debug();
-            return Err(NotRunnable(format!(
+            return NotRunnable::because(format!(
                 "the tokenizer in the GGUF metadata splits texts by the rule `{rule}`, which is not known here"
-            )));
+            ));
         };
         // llama.cpp takes a word that is a token whole for these two, and begins a text with BOS where the file does not say.
         let ignores_merges = matches!(split, Split::Llama3 | Split::Tekken);
