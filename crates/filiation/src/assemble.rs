@@ -50,7 +50,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
             reference: side(case.reference),
             suspect: side(case.suspect),
             controls: case.controls.iter().map(|beside| side(beside.control)).collect(),
-            seed: case.args.seed,
+            seed: case.args.pair.seed,
             prompts: case.prompts.map(|prompts| data::Prompts {
                 label: prompts.label(),
                 digest: prompts.digest(),
@@ -466,8 +466,8 @@ fn command(case: &Examined<'_>) -> String {
     let mut words = vec![
         "filiation".to_owned(),
         "compare".into(),
-        quote(&args.reference.display().to_string()),
-        quote(&args.suspect.display().to_string()),
+        quote(&args.pair.reference.display().to_string()),
+        quote(&args.pair.suspect.display().to_string()),
     ];
     for beside in case.controls {
         words.extend(["--control".to_owned(), quote(&beside.control.given.display().to_string())]);
@@ -479,7 +479,7 @@ fn command(case: &Examined<'_>) -> String {
     for method in &args.method {
         words.extend(["--method".to_owned(), quote(method)]);
     }
-    if let Some(prompts) = &args.prompts {
+    if let Some(prompts) = &args.pair.prompts {
         words.extend(["--prompts".to_owned(), quote(&prompts.display().to_string())]);
     }
     match args.run {
@@ -487,6 +487,6 @@ fn command(case: &Examined<'_>) -> String {
         Run::Always => words.extend(["--run".to_owned(), "always".into()]),
         Run::Never => words.extend(["--run".to_owned(), "never".into()]),
     }
-    words.extend(["--seed".to_owned(), args.seed.to_string()]);
+    words.extend(["--seed".to_owned(), args.pair.seed.to_string()]);
     words.join(" ")
 }

@@ -90,9 +90,9 @@ pub enum FailOn {
     Inconclusive,
 }
 
-/// Arguments of `compare`.
-#[derive(Debug, Args)]
-pub struct Compare {
+/// What `compare` and `claim` have in common: two models, what stands beside them, and how the result is given.
+#[derive(Debug, Clone, Args)]
+pub struct Pair {
     /// The model that is claimed to be the origin: a weight file, a folder, an observation, or the id of a model in the Hub cache.
     pub reference: PathBuf,
     /// The model that is questioned, in the same forms.
@@ -103,19 +103,10 @@ pub struct Compare {
     /// Take no controls but those of `--control`; else the registered ones of the reference's shape stand beside them. See `filiation controls`.
     #[arg(long)]
     pub no_registered_controls: bool,
-    /// A further model that the suspect may be a mixture of; can be given several times.
-    #[arg(long, value_name = "MODEL")]
-    pub parent: Vec<PathBuf>,
-    /// Run only this method; can be given several times. See `filiation methods`.
-    #[arg(long, value_name = "ID")]
-    pub method: Vec<String>,
     /// Run the models on the prompts of this file instead of the shared set. See `data/prompts/README.md`.
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
-    /// Whether models are run on prompts: small ones unless told otherwise.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Run::Auto)]
-    pub run: Run,
-    /// Write `report.html` and `report.json` into this folder.
+    /// Write the report into this folder: a page for people, and `report.json` for programs.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// How to print the result on stdout.
@@ -124,6 +115,23 @@ pub struct Compare {
     /// Draws units, rows and permutations; the same seed gives the same report.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The two models.
+    #[command(flatten)]
+    pub pair: Pair,
+    /// A further model that the suspect may be a mixture of; can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub parent: Vec<PathBuf>,
+    /// Run only this method; can be given several times. See `filiation methods`.
+    #[arg(long, value_name = "ID")]
+    pub method: Vec<String>,
+    /// Whether models are run on prompts: small ones unless told otherwise.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Run::Auto)]
+    pub run: Run,
     /// Exit with 3 on this conclusion.
     #[arg(long, value_enum, value_name = "CONCLUSION")]
     pub fail_on: Option<FailOn>,
@@ -133,34 +141,7 @@ pub struct Compare {
 #[derive(Debug, Subcommand)]
 pub enum Claim {
     /// "Their attention is correlated": the claimed number, and what remains of it once everything is removed that all models share.
-    Attention(ClaimAttention),
-}
-
-/// Arguments of `claim attention`.
-#[derive(Debug, Args)]
-pub struct ClaimAttention {
-    /// The model that is claimed to be the origin: a weight file, a folder, an observation, or the id of a model in the Hub cache.
-    pub reference: PathBuf,
-    /// The model that is questioned, in the same forms.
-    pub suspect: PathBuf,
-    /// An independent model; two or more show what is left beyond what all share. Can be given several times.
-    #[arg(long, value_name = "MODEL")]
-    pub control: Vec<PathBuf>,
-    /// Take no controls but those of `--control`.
-    #[arg(long)]
-    pub no_registered_controls: bool,
-    /// Run the models on the prompts of this file instead of the shared set.
-    #[arg(long, value_name = "FILE")]
-    pub prompts: Option<PathBuf>,
-    /// Write `claim.html` and `report.json` into this folder.
-    #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
-    /// How to print the result on stdout.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Draws what is drawn; the same seed gives the same report.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    Attention(Pair),
 }
 
 /// Arguments of `observe`.

@@ -1,7 +1,7 @@
 //! Comparisons and inspections, as the text of their JSON contract; the Python side gives them attributes.
 
 use crate::error::{IntoPython as _, error};
-use filiation::cli::{Compare, Format, Inspect, Run};
+use filiation::cli::{Compare, Format, Inspect, Pair, Run};
 use filiation::library;
 use pyo3::prelude::*;
 use report::data::Report;
@@ -29,20 +29,17 @@ pub(crate) fn compare(
         "never" => Run::Never,
         other => return Err(error(py, &format!("run: found `{}`, expected auto, always or never", other.escape_debug()), None)),
     };
-    let args = Compare {
+    let pair = Pair {
         reference,
         suspect,
         control: controls,
         no_registered_controls: !registered_controls,
-        parent: parents,
-        method: methods,
         prompts,
-        run,
         report: None,
         format: Format::Json,
         seed,
-        fail_on: None,
     };
+    let args = Compare { pair, parent: parents, method: methods, run, fail_on: None };
     let report = py.detach(|| library::compare(&args)).map_err(|e| e.into_python(py))?;
     report::json::render(&report).map_err(|e| error(py, &format!("report: {e}"), None))
 }

@@ -19,9 +19,9 @@ use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
-    args.report.as_deref().map(prepare_folder).transpose()?;
+    args.pair.report.as_deref().map(prepare_folder).transpose()?;
     let (report, conclusion) = comparison(args, progress)?;
-    let written = match &args.report {
+    let written = match &args.pair.report {
         Some(folder) => {
             write(&report, folder)?;
             Some(folder.join("report.html"))
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
     };
     let written = written.map(|path| path.display().to_string());
     let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
-    match args.format {
+    match args.pair.format {
         Format::Json => printer.result(&as_json(&report)?)?,
         Format::Text => printer.result(&report::text::render(&report, text_options))?,
     }
@@ -62,17 +62,17 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
     let is_wanted = |method: &&&dyn Method| args.method.is_empty() || args.method.iter().any(|id| id == method.card().id);
     let methods: Vec<&'static dyn Method> = METHODS.iter().filter(is_wanted).copied().collect();
     let wording = Wording::shipped()?;
-    let prompting = Prompting::of(args.prompts.as_deref(), args.run, &methods)?;
-    let reference = Opened::of(&args.reference, progress)?;
-    let suspect = Opened::of(&args.suspect, progress)?;
-    let controls: Vec<Opened> = args.control.iter().map(|path| Opened::of(path, progress)).collect::<Result<_, _>>()?;
+    let prompting = Prompting::of(args.pair.prompts.as_deref(), args.run, &methods)?;
+    let reference = Opened::of(&args.pair.reference, progress)?;
+    let suspect = Opened::of(&args.pair.suspect, progress)?;
+    let controls: Vec<Opened> = args.pair.control.iter().map(|path| Opened::of(path, progress)).collect::<Result<_, _>>()?;
     let parents: Vec<Model> = args.parent.iter().map(|path| open_weights(path, progress)).collect::<Result<_, _>>()?;
 
     let reference = reference.digested("digests of the reference", progress)?;
     let suspect = suspect.digested("digests of the suspect", progress)?;
     let mut choice = Choice::beside(&reference.custody, &suspect.custody, progress);
     controls.into_iter().try_for_each(|control| choice.take_given(control))?;
-    if let Some(registry) = Registry::of_user().filter(|_| !args.no_registered_controls) {
+    if let Some(registry) = Registry::of_user().filter(|_| !args.pair.no_registered_controls) {
         choice.take_registered(&registry, &reference.model)?;
     }
     let controls = choice.finish();
@@ -90,15 +90,15 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
     let parents: Vec<&Side<'_>> = parents.iter().collect();
     let beside_suspect: Vec<&Observation> = control_runs.iter().flatten().map(AsRef::as_ref).collect();
     let run_of_suspect = outputs::beside(&reference_run, &suspect_run, &beside_suspect);
-    let prepared =
-        prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.seed, progress)?.with_outputs(run_of_suspect.clone());
+    let prepared = prepare((&reference_side, &suspect_side, &parents), "suspect", &methods, args.pair.seed, progress)?
+        .with_outputs(run_of_suspect.clone());
     let outcomes = observe(&prepared, "suspect", &methods, progress)?;
     let mut beside = Vec::new();
     for (i, control) in controls.iter().enumerate() {
         let control_side = control.side()?;
         let others = control_runs.iter().enumerate().filter(|(other, _)| *other != i);
         let others: Vec<&Observation> = others.filter_map(|(_, run)| run.as_deref().ok()).collect();
-        let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.seed, progress)?
+        let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.pair.seed, progress)?
             .with_outputs(outputs::in_place_of_suspect(&run_of_suspect, &control_runs[i], &others));
         let outcomes = observe(&prepared, "control", &methods, progress)?;
         beside.push(ControlOutcomes { control, outcomes });
