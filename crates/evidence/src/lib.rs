@@ -23,7 +23,7 @@ mod shared_space;
 mod side;
 mod stored_changes;
 
-pub use attention::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimMeasure, ClaimRow, MEASURES};
+pub use attention::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimMeasure, ClaimRow, HeadPair, MEASURES};
 pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};

@@ -5,6 +5,7 @@ mod attention;
 use crate::Error;
 use crate::cli::{Compare, Run};
 use crate::models::Compared;
+use crate::page::Page;
 use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
 use forward::PromptSet;
 use report::data;
@@ -20,6 +21,7 @@ pub(crate) type Outcomes = Vec<(&'static Card, Outcome)>;
 /// Everything known at the end of a run.
 pub(crate) struct Examined<'a> {
     pub(crate) args: &'a Compare,
+    pub(crate) page: Page,
     pub(crate) case: &'a Case<'a>,
     pub(crate) reference: &'a Compared,
     pub(crate) suspect: &'a Compared,
@@ -34,6 +36,8 @@ pub(crate) struct Examined<'a> {
 /// The same methods on an independent model.
 pub(crate) struct ControlOutcomes<'a> {
     pub(crate) control: &'a Compared,
+    /// On the prompts.
+    pub(crate) was_run: bool,
     pub(crate) outcomes: Outcomes,
 }
 
@@ -204,8 +208,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             if let Some(profile) = &o.profile {
                 similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
             }
-            finding.attention =
-                o.attention.as_deref().map(|claim| attention::claim(claim, case.prompts, &case.wording.likelihood.none_for_attention));
+            finding.attention = o.attention.as_deref().map(|claim| attention::claim(case, claim));
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
                 label: r.name.into(),
@@ -401,7 +404,7 @@ fn tensor_match(case: &Examined<'_>, pair: &Pair) -> data::TensorMatch {
         cosine: pair.moments.pearson(),
         runner_up: pair.runner_up,
         relative_difference: pair.moments.relative_difference(),
-        equal_fraction: Some(pair.moments.n_equal as f64 / pair.moments.n.max(1) as f64),
+        equal_fraction: pair.moments.equal_fraction(),
         transposed: pair.transposed,
         how: match pair.how {
             evidence::How::Role => data::MatchedBy::Role,
@@ -465,7 +468,7 @@ fn command(case: &Examined<'_>) -> String {
     };
     let mut words = vec![
         "filiation".to_owned(),
-        "compare".into(),
+        case.page.subcommand().into(),
         quote(&args.pair.reference.display().to_string()),
         quote(&args.pair.suspect.display().to_string()),
     ];
@@ -476,16 +479,17 @@ fn command(case: &Examined<'_>) -> String {
     for parent in &args.parent {
         words.extend(["--parent".to_owned(), quote(&parent.display().to_string())]);
     }
-    for method in &args.method {
-        words.extend(["--method".to_owned(), quote(method)]);
-    }
     if let Some(prompts) = &args.pair.prompts {
         words.extend(["--prompts".to_owned(), quote(&prompts.display().to_string())]);
     }
-    match args.run {
-        Run::Auto => {}
-        Run::Always => words.extend(["--run".to_owned(), "always".into()]),
-        Run::Never => words.extend(["--run".to_owned(), "never".into()]),
+    // The page of a claim has its own methods, and runs the models.
+    if case.page == Page::Report {
+        args.method.iter().for_each(|method| words.extend(["--method".to_owned(), quote(method)]));
+        match args.run {
+            Run::Auto => {}
+            Run::Always => words.extend(["--run".to_owned(), "always".into()]),
+            Run::Never => words.extend(["--run".to_owned(), "never".into()]),
+        }
     }
     words.extend(["--seed".to_owned(), args.pair.seed.to_string()]);
     words.join(" ")

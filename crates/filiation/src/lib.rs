@@ -9,6 +9,7 @@ mod error;
 pub mod library;
 mod models;
 mod outputs;
+mod page;
 mod printer;
 mod progress;
 mod whole;

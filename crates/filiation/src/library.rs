@@ -1,6 +1,7 @@
 //! What the program does, for callers that are no command line: nothing is printed.
 
 use crate::cli::{Compare, Inspect};
+use crate::page::{Page, prepare_folder};
 use crate::progress::Progress;
 use crate::{Error, commands, models};
 use forward::{Observation, PromptSet};
@@ -11,13 +12,13 @@ use std::path::Path;
 
 /// Compares as `filiation compare` does. What the arguments say about output is not looked at.
 pub fn compare(args: &Compare) -> Result<Report, Error> {
-    Ok(commands::compare::comparison(args, &Progress::Quiet)?.0)
+    Ok(commands::compare::comparison(args, Page::Report, &Progress::Quiet)?.0)
 }
 
 /// Writes a report as `report.json` and `report.html` into a folder, which is made where there is none.
 pub fn write_report(report: &Report, folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
-    commands::compare::write(report, folder)
+    prepare_folder(folder)?;
+    Page::Report.write(report, folder)
 }
 
 /// What `filiation inspect` prints.

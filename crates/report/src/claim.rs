@@ -19,14 +19,22 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
     html::claim_page(report)
 }
 
-/// The finding that carries the claim.
-pub(crate) fn of(report: &Report) -> Option<(&Finding, &AttentionClaim)> {
-    report.findings.iter().find_map(|finding| Some((finding, finding.attention.as_ref()?)))
+/// The methods that the page shows: the one that carries the claim, and the one whose margin judges what remains of it.
+pub const METHODS: [&str; 2] = ["activations.attention", "activations.attention-residual"];
+
+/// The claim.
+pub(crate) fn of(report: &Report) -> Option<&AttentionClaim> {
+    findings(report).find_map(|finding| finding.attention.as_ref())
+}
+
+/// What the methods of the page found.
+pub(crate) fn findings(report: &Report) -> impl Iterator<Item = &Finding> {
+    report.findings.iter().filter(|finding| METHODS.contains(&finding.method.as_str()))
 }
 
 /// Why there is no claim to show.
 pub(crate) fn why_none(report: &Report) -> String {
-    let findings = report.findings.iter().filter(|f| f.outcome != Outcome::Observed && f.method.contains("attention"));
-    let why = findings.filter_map(|f| f.why.as_deref()).find(|why| !why.is_empty());
+    let unseen = findings(report).filter(|finding| finding.outcome != Outcome::Observed);
+    let why = unseen.filter_map(|f| f.why.as_deref()).find(|why| !why.is_empty());
     why.unwrap_or("the report holds no measurement of attention").to_owned()
 }

@@ -10,7 +10,7 @@ mod picture;
 mod side;
 mod verdict;
 
-pub use attention::{AttentionClaim, ClaimHead, ClaimLikelihood, ClaimMap, ClaimMeasure, ClaimRow, ClaimRowKind, ClaimUnit};
+pub use attention::{AttentionClaim, ClaimHead, ClaimLikelihood, ClaimMap, ClaimMeasure, ClaimRow, ClaimRowKind, ClaimUnit, HeadPair};
 pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};

@@ -39,7 +39,7 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
 /// The page of a claim about attention alone.
 pub(crate) fn claim_page(report: &Report) -> Result<String, RenderError> {
     // The words of the other methods would bury those of the claim.
-    let text = claim::of(report).map_or_else(|| Ok(String::new()), |(finding, _)| serde_json::to_string(finding))?;
+    let text = serde_json::to_string(&claim::findings(report).collect::<Vec<_>>())?;
     let frame = Frame::of(report, |_| glossary::used_in(&text))?;
     fill("claim.html", &ClaimPage { frame, why_none: claim::why_none(report) })
 }
@@ -81,7 +81,7 @@ impl<'a> Frame<'a> {
             reference,
             suspect,
             report,
-            attention: claim::of(report).map(|(finding, measured)| claim::View::of(report, finding, measured)),
+            attention: claim::of(report).map(|measured| claim::View::of(report, measured)),
             sides: sides(report),
             files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
             glossary: words_of(&text),

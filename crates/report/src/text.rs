@@ -178,7 +178,7 @@ impl Page {
 }
 
 /// Methods by their reason, in the order of the first of each.
-fn by_reason<'a>(whys: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
+pub(crate) fn by_reason<'a>(whys: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (why, method) in whys {
         match reasons.iter_mut().find(|(known, _)| *known == why) {

@@ -87,15 +87,6 @@ pub(crate) fn margin_meaning(finding: &Finding) -> &'static str {
     }
 }
 
-/// What a margin is in the JSON and in the style sheet.
-pub(crate) fn margin_class(outcome: MarginOutcome) -> &'static str {
-    match outcome {
-        MarginOutcome::StandsOut => "standsOut",
-        MarginOutcome::Within => "within",
-        MarginOutcome::Abstains => "abstains",
-    }
-}
-
 /// What a relation means.
 pub fn relation_meaning(relation: Relation) -> &'static str {
     match relation {

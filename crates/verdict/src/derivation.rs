@@ -88,9 +88,13 @@ pub fn derivation(
         Ok((Conclusion::Inconclusive, fill(&wording.derivation.inconclusive, &[("why", &why)])?, Some(helps.to_owned())))
     };
     let chance = chance(strongest.as_ref(), beyond_chance, wording)?;
-    let mut by_controls = false;
+    let mut rest = Rest { exact: strongest.is_some(), by_controls: false, within: within.is_some() };
     let (conclusion, statement, would_help) = if let Some(found) = observed::conclusion(case, outcomes, &margins, wording)? {
-        by_controls = true;
+        rest = Rest {
+            exact: false,
+            by_controls: found.0 == Conclusion::SupportsDerivation,
+            within: found.0 == Conclusion::SupportsIndependence,
+        };
         found
     } else if matrices(suspect) == 0 || matrices(reference) == 0 {
         let side = if matrices(suspect) == 0 { "the suspect" } else { "the reference" };
@@ -121,7 +125,8 @@ pub fn derivation(
             ("n", margin.n_controls.to_string()),
         ];
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        by_controls = true;
+        // An exact test that a disguise blinds has nothing to say beside a conclusion that rests on controls.
+        (rest.exact, rest.by_controls) = (false, true);
         (Conclusion::SupportsDerivation, fill(&wording.derivation.supports_derivation_undone, &values)?, None)
     } else if let Some((id, margin)) = matched {
         let agreement = share(statistic(outcomes, id));
@@ -162,9 +167,7 @@ pub fn derivation(
         let mut seen = BTreeSet::new();
         relation.retain(|name| seen.insert(*name));
     }
-    // An exact test that a disguise blinds has nothing to say beside a conclusion that rests on controls.
-    let strongest = strongest.filter(|_| !by_controls);
-    let rest = Rest { exact: strongest.is_some(), by_controls, within: within.is_some() };
+    let strongest = strongest.filter(|_| rest.exact);
     let limits = limits(suspect, correspondence, conclusion, rest, wording)?;
     Ok(Verdict { conclusion, scope, relation, strongest, margins, statement, would_help, limits })
 }

@@ -2,7 +2,7 @@
 
 use super::comparison::{Comparison, Extent, NoComparison, Row};
 use super::matching::MatchedHeads;
-use super::measures::{ClaimMeasure, MEASURES};
+use super::measures::MEASURES;
 use crate::outputs::Outputs;
 use forward::PromptSet;
 use forward::words::words;
@@ -21,11 +21,9 @@ pub struct AttentionClaim {
     pub prompts_digest: String,
     /// How many they are.
     pub n_prompts: usize,
-    /// What attends to what: `tokens`, or `words` where tokenizers differ.
-    pub unit: &'static str,
-    /// From the claimed number to the one that controls leave.
-    pub measures: Vec<ClaimMeasure>,
-    /// The suspect, then the controls in order.
+    /// Whether words attend to words, because tokenizers differ; else tokens to tokens.
+    pub by_words: bool,
+    /// The suspect, then the controls in order; each has its values in the order of [`MEASURES`].
     pub rows: Vec<ClaimRow>,
     /// The suspect's heads that have a match, by block.
     pub heads: Vec<ClaimHead>,
@@ -49,19 +47,15 @@ pub enum ClaimKind {
 /// The measures of one model against the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimRow {
-    /// What people call the model.
-    pub name: String,
     /// Whose.
     pub kind: ClaimKind,
-    /// One a measure; `None` where it is not defined.
-    pub values: Vec<Option<f64>>,
-    /// Why it is not.
-    pub why: Vec<Option<String>>,
+    /// One a measure, or why it is not defined.
+    pub values: Vec<Result<f64, String>>,
 }
 
-/// A head of the suspect and its match in the reference: by residuals where there are any, else by probabilities.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ClaimHead {
+/// A head of the suspect beside one of the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadPair {
     /// Block of the suspect.
     pub layer: usize,
     /// Head in it.
@@ -70,6 +64,13 @@ pub struct ClaimHead {
     pub reference_layer: usize,
     /// Head in it.
     pub reference_head: usize,
+}
+
+/// A head of the suspect and its match in the reference: by residuals where there are any, else by probabilities.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClaimHead {
+    /// Which heads.
+    pub at: HeadPair,
     /// Correlation of their probabilities; 0 where one of them is constant.
     pub raw: f64,
     /// Correlation beyond the controls.
@@ -79,24 +80,14 @@ pub struct ClaimHead {
 /// The attention of two matched heads on one prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimMap {
-    /// Block of the suspect.
-    pub layer: usize,
-    /// Head in it.
-    pub head: usize,
-    /// Block of the reference.
-    pub reference_layer: usize,
-    /// Head in it.
-    pub reference_head: usize,
+    /// Which heads.
+    pub at: HeadPair,
     /// Correlation of the heads beyond the controls, over all prompts.
     pub residual: f64,
     /// Place of the prompt in its set.
     pub prompt_index: usize,
-    /// Id of the prompt; its number until [`AttentionClaim::name_prompts`] knows the set.
-    pub prompt: String,
     /// The word that each place is of; `None` for special tokens.
     pub words: Vec<Option<u32>>,
-    /// What stands beside rows and columns; numbers until the set is known.
-    pub labels: Vec<String>,
     /// `[n, n]`: row `i` is what place `i` attends to.
     pub reference: Vec<f32>,
     /// The suspect's, `[n, n]`.
@@ -108,28 +99,13 @@ impl AttentionClaim {
     pub(crate) fn of<'a>(outputs: &Outputs<'a>) -> Result<(Self, Comparison<'a>), NoComparison> {
         let found = Comparison::of(outputs, Extent::Everything)?;
         let suspect = outputs.suspect;
-        let row_of = |row: &Row, name: &str, kind| {
-            let measures = found.measures(row);
-            ClaimRow {
-                name: name.into(),
-                kind,
-                values: measures.iter().map(|value| value.as_ref().ok().copied()).collect(),
-                why: measures.into_iter().map(Result::err).collect(),
-            }
-        };
-        let mut rows: Vec<ClaimRow> =
-            found.rows.iter().take(1).map(|row| row_of(row, &suspect.subject.model, ClaimKind::Suspect)).collect();
-        for (control, place) in outputs.controls.iter().zip(&found.controls) {
-            let name = &control.subject.model;
+        let row_of = |row: &Row, kind| ClaimRow { kind, values: found.measures(row).into() };
+        let mut rows: Vec<ClaimRow> = found.rows.iter().take(1).map(|row| row_of(row, ClaimKind::Suspect)).collect();
+        for place in &found.controls {
             match place {
                 // Rows are of the suspect, model 1, and the models behind it.
-                Ok(model) => rows.extend(found.rows.get(model - 1).map(|row| row_of(row, name, ClaimKind::Control))),
-                Err(why) => rows.push(ClaimRow {
-                    name: name.clone(),
-                    kind: ClaimKind::Control,
-                    values: vec![None; MEASURES.len()],
-                    why: vec![Some(why.clone()); MEASURES.len()],
-                }),
+                Ok(model) => rows.extend(found.rows.get(model - 1).map(|row| row_of(row, ClaimKind::Control))),
+                Err(why) => rows.push(ClaimRow { kind: ClaimKind::Control, values: vec![Err(why.clone()); MEASURES.len()] }),
             }
         }
         let heads: Vec<ClaimHead> = found.rows.first().map(heads).unwrap_or_default();
@@ -137,8 +113,7 @@ impl AttentionClaim {
             prompts: suspect.prompts.label.clone(),
             prompts_digest: suspect.prompts.digest.clone(),
             n_prompts: suspect.n_prompts(),
-            unit: found.unit(),
-            measures: MEASURES.to_vec(),
+            by_words: found.is_by_words(),
             rows,
             maps: maps(&found, &heads),
             heads,
@@ -148,33 +123,27 @@ impl AttentionClaim {
         Ok((claim, found))
     }
 
-    /// Labels the maps with the words of their prompts, where `prompts` is the set that was observed.
-    pub fn name_prompts(&mut self, prompts: &PromptSet) {
-        if prompts.digest() != self.prompts_digest {
-            return;
-        }
-        for map in &mut self.maps {
-            let Some(prompt) = prompts.prompts.get(map.prompt_index) else { continue };
-            let places = words(&prompt.text);
-            let text = |word: u32| places.get(word as usize).and_then(|place| prompt.text.get(place.clone())).unwrap_or_default();
-            map.prompt.clone_from(&prompt.id);
-            let label = |(i, word): (usize, &Option<u32>)| match word {
-                None => "·".into(),
-                // The further pieces of a word.
-                Some(_) if i > 0 && map.words[i - 1] == *word => "…".into(),
-                Some(word) => text(*word).to_owned(),
-            };
-            map.labels = map.words.iter().enumerate().map(label).collect();
-        }
+    /// The id of a map's prompt and what stands beside its rows and columns: numbers where `prompts` is not the set that was observed.
+    pub fn labels(&self, map: &ClaimMap, prompts: Option<&PromptSet>) -> (String, Vec<String>) {
+        let set = prompts.filter(|set| set.digest() == self.prompts_digest);
+        let Some(prompt) = set.and_then(|set| set.prompts.get(map.prompt_index)) else {
+            return ((map.prompt_index + 1).to_string(), (1..=map.words.len()).map(|place| place.to_string()).collect());
+        };
+        let places = words(&prompt.text);
+        let text = |word: u32| places.get(word as usize).and_then(|place| prompt.text.get(place.clone())).unwrap_or_default();
+        let label = |(i, word): (usize, &Option<u32>)| match word {
+            None => "·".into(),
+            // The further pieces of a word.
+            Some(_) if i > 0 && map.words[i - 1] == *word => "…".into(),
+            Some(word) => text(*word).to_owned(),
+        };
+        (prompt.id.clone(), map.words.iter().enumerate().map(label).collect())
     }
 }
 
 fn heads(row: &Row) -> Vec<ClaimHead> {
     let head = |layer: usize, reference_layer: usize, heads: &MatchedHeads, raw: f64, residual: Option<f64>| ClaimHead {
-        layer,
-        head: heads.suspect,
-        reference_layer,
-        reference_head: heads.reference,
+        at: HeadPair { layer, head: heads.suspect, reference_layer, reference_head: heads.reference },
         raw,
         residual,
     };
@@ -202,17 +171,12 @@ fn maps(found: &Comparison<'_>, heads: &[ClaimHead]) -> Vec<ClaimMap> {
         .take(SHOWN_HEADS)
         .filter_map(|(residual, head)| {
             Some(ClaimMap {
-                layer: head.layer,
-                head: head.head,
-                reference_layer: head.reference_layer,
-                reference_head: head.reference_head,
+                at: head.at,
                 residual,
                 prompt_index: prompt,
-                prompt: (prompt + 1).to_string(),
-                labels: (1..=words.len()).map(|place| place.to_string()).collect(),
                 words: words.clone(),
-                reference: entries.map(models[0], head.reference_layer, head.reference_head, prompt)?,
-                suspect: entries.map(models[1], head.layer, head.head, prompt)?,
+                reference: entries.map(models[0], head.at.reference_layer, head.at.reference_head, prompt)?,
+                suspect: entries.map(models[1], head.at.layer, head.at.head, prompt)?,
             })
         })
         .collect()

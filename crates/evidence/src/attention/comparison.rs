@@ -116,9 +116,9 @@ impl<'a> Comparison<'a> {
         self.entries.n_rows()
     }
 
-    /// What is compared: `tokens` or `words`.
-    pub(crate) fn unit(&self) -> &'static str {
-        if self.entries.by_words { "words" } else { "tokens" }
+    /// Whether words were compared; else tokens.
+    pub(crate) fn is_by_words(&self) -> bool {
+        self.entries.by_words
     }
 
     /// The controls that a model's residuals are taken on.

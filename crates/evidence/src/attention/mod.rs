@@ -10,7 +10,7 @@ mod pairing;
 mod residual;
 mod stage;
 
-pub use claim::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimRow};
+pub use claim::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimRow, HeadPair};
 pub(crate) use comparison::{Comparison, Extent, LayerRow, NoComparison};
 pub(crate) use entries::split_alike;
 pub(crate) use matching::{MatchedHeads, mean};

@@ -36,7 +36,7 @@ impl Answers {
     }
 
     /// The six measures of a row of the claim: 0 is the suspect.
-    fn row(&self, row: usize) -> &[Option<f64>] {
+    fn row(&self, row: usize) -> &[Result<f64, String>] {
         &self.claim().rows[row].values
     }
 

@@ -36,7 +36,7 @@ fn derived_models_rank_above_every_independent_one() {
     for (reference, suspect, controls, least) in derived {
         let answers = compare(reference, &suspect, controls);
         let claim = answers.claim();
-        let residuals: Vec<f64> = claim.rows.iter().map(|row| row.values[5].unwrap()).collect();
+        let residuals: Vec<f64> = claim.rows.iter().map(|row| *row.values[5].as_ref().unwrap()).collect();
         assert!(residuals[0] > least, "{}: {residuals:.3?}", suspect.subject.model);
         assert!(residuals[1..].iter().all(|r| *r < 0.25), "{}: {residuals:.3?}", suspect.subject.model);
         assert!((answers.r() - residuals[0]).abs() < 1e-9, "the claim and the method say the same");

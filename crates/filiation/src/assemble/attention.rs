@@ -1,68 +1,57 @@
 //! What a claimed correlation of attention is worth, as the report has it.
 
-use evidence::{AttentionClaim, ClaimKind};
-use forward::PromptSet;
+use super::Examined;
+use evidence::{AttentionClaim, ClaimKind, HeadPair, MEASURES};
 use report::data;
 
-/// The claim with the words of its prompts; `prompts` is the set that the models were run on.
-pub(super) fn claim(claim: &AttentionClaim, prompts: Option<&PromptSet>, likelihood_why: &str) -> data::AttentionClaim {
-    let mut claim = claim.clone();
-    if let Some(prompts) = prompts {
-        claim.name_prompts(prompts);
-    }
+pub(super) fn claim(case: &Examined<'_>, claim: &AttentionClaim) -> data::AttentionClaim {
+    // Rows are of the suspect and of those controls that were run, in their order.
+    let run = case.controls.iter().filter(|beside| beside.was_run).map(|beside| beside.control);
+    let names = std::iter::once(case.suspect).chain(run).map(|compared| compared.model.path.display().to_string());
     data::AttentionClaim {
-        prompts: claim.prompts,
-        prompts_digest: claim.prompts_digest,
+        prompts: claim.prompts.clone(),
+        prompts_digest: claim.prompts_digest.clone(),
         n_prompts: claim.n_prompts as u64,
-        unit: if claim.unit == "words" { data::ClaimUnit::Words } else { data::ClaimUnit::Tokens },
-        measures: claim
-            .measures
-            .iter()
+        unit: if claim.by_words { data::ClaimUnit::Words } else { data::ClaimUnit::Tokens },
+        measures: MEASURES
             .map(|measure| data::ClaimMeasure { id: measure.id.into(), title: measure.title.into(), words: measure.words.into() })
-            .collect(),
+            .into(),
         rows: claim
             .rows
-            .into_iter()
-            .map(|row| data::ClaimRow {
-                name: row.name,
+            .iter()
+            .zip(names)
+            .map(|(row, name)| data::ClaimRow {
+                name,
                 kind: match row.kind {
                     ClaimKind::Suspect => data::ClaimRowKind::Suspect,
                     ClaimKind::Control => data::ClaimRowKind::Control,
                 },
-                values: row.values,
-                why: row.why,
+                values: row.values.iter().map(|value| value.as_ref().ok().copied()).collect(),
+                why: row.values.iter().map(|value| value.as_ref().err().cloned()).collect(),
             })
             .collect(),
-        heads: claim
-            .heads
-            .iter()
-            .map(|head| data::ClaimHead {
-                layer: head.layer as u64,
-                head: head.head as u64,
-                reference_layer: head.reference_layer as u64,
-                reference_head: head.reference_head as u64,
-                raw: head.raw,
-                residual: head.residual,
-            })
-            .collect(),
+        heads: claim.heads.iter().map(|head| data::ClaimHead { at: pair(head.at), raw: head.raw, residual: head.residual }).collect(),
         n_layers: claim.n_layers as u64,
         n_heads: claim.n_heads as u64,
         maps: claim
             .maps
-            .into_iter()
-            .map(|map| data::ClaimMap {
-                layer: map.layer as u64,
-                head: map.head as u64,
-                reference_layer: map.reference_layer as u64,
-                reference_head: map.reference_head as u64,
-                residual: map.residual,
-                prompt: map.prompt,
-                labels: map.labels,
-                reference: map.reference,
-                suspect: map.suspect,
+            .iter()
+            .map(|map| {
+                let (prompt, labels) = claim.labels(map, case.prompts);
+                let (reference, suspect) = (map.reference.clone(), map.suspect.clone());
+                data::ClaimMap { at: pair(map.at), residual: map.residual, prompt, labels, reference, suspect }
             })
             .collect(),
         likelihood: None,
-        likelihood_why: likelihood_why.to_owned(),
+        likelihood_why: case.wording.likelihood.none_for_attention.clone(),
+    }
+}
+
+fn pair(at: HeadPair) -> data::HeadPair {
+    data::HeadPair {
+        layer: at.layer as u64,
+        head: at.head as u64,
+        reference_layer: at.reference_layer as u64,
+        reference_head: at.reference_head as u64,
     }
 }

@@ -1,60 +1,32 @@
 //! `filiation compare REFERENCE SUSPECT`: the main job, end to end.
 
+use crate::Error;
 use crate::assemble::{self, ControlOutcomes, Examined, Outcomes};
-use crate::cli::{Compare, Format};
+use crate::cli::Compare;
 use crate::commands::explain::find_method;
 use crate::controls::Registry;
 use crate::controls::beside::Choice;
 use crate::models::{Compared, Opened, open_weights};
 use crate::outputs::{self, Observed, Prompting};
+use crate::page::{Page, prepare_folder};
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::{Error, whole};
 use evidence::{Advance, METHODS, Method, Prepared, Side};
 use forward::Observation;
 use report::data::Report;
 use sources::Model;
 use std::collections::BTreeMap;
-use std::path::Path;
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
     args.pair.report.as_deref().map(prepare_folder).transpose()?;
-    let (report, conclusion) = comparison(args, progress)?;
-    let written = match &args.pair.report {
-        Some(folder) => {
-            write(&report, folder)?;
-            Some(folder.join("report.html"))
-        }
-        None => None,
-    };
-    let written = written.map(|path| path.display().to_string());
-    let text_options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
-    match args.pair.format {
-        Format::Json => printer.result(&as_json(&report)?)?,
-        Format::Text => printer.result(&report::text::render(&report, text_options))?,
-    }
+    let (report, conclusion) = comparison(args, Page::Report, progress)?;
+    Page::Report.deliver(&report, &args.pair, printer)?;
     Ok(conclusion)
 }
 
-/// Writes a report as `report.json` and `report.html` into a folder that exists.
-pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), Error> {
-    let html = report::html::render(report).map_err(|e| Error::Report(e.to_string()))?;
-    whole::write(folder, &[("report.json", &as_json(report)?), ("report.html", &html)])
-}
-
-/// Before the work, not after it: a folder that cannot be made or written must not cost an hour.
-pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
-    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
-}
-
-pub(crate) fn as_json(report: &Report) -> Result<String, Error> {
-    report::json::render(report).map_err(|e| Error::Report(e.to_string()))
-}
-
-/// The comparison itself; what `args` says about output is not looked at.
-pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report, Conclusion), Error> {
+/// The comparison itself; what `args` says about output is not looked at, and `page` only for the command that gives it again.
+pub(crate) fn comparison(args: &Compare, page: Page, progress: &Progress) -> Result<(Report, Conclusion), Error> {
     for id in &args.method {
         find_method(id)?;
     }
@@ -101,7 +73,7 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
         let prepared = prepare((&reference_side, &control_side, &[]), "control", &methods, args.pair.seed, progress)?
             .with_outputs(outputs::in_place_of_suspect(&run_of_suspect, &control_runs[i], &others));
         let outcomes = observe(&prepared, "control", &methods, progress)?;
-        beside.push(ControlOutcomes { control, outcomes });
+        beside.push(ControlOutcomes { control, was_run: control_runs[i].is_ok(), outcomes });
     }
 
     let case = prepared.case();
@@ -109,6 +81,7 @@ pub(crate) fn comparison(args: &Compare, progress: &Progress) -> Result<(Report,
     let conclusion = verdict.conclusion;
     let report = assemble::report(&Examined {
         args,
+        page,
         case: &case,
         reference: &reference,
         suspect: &suspect,

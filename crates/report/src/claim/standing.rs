@@ -71,14 +71,11 @@ impl Standing {
 
 /// What both numbers say together, as a heading: the claimed kind of number, and what remains in the end.
 ///
-/// Whether what remains sets the suspect apart is `margin`'s to say, where the method has given one: the page never says more than it.
+/// Whether what remains sets the suspect apart is `margin`'s to say: the page never says more than it.
 pub(super) fn together(claimed: Option<Standing>, remaining: Option<Standing>, margin: Option<MarginOutcome>) -> &'static str {
     let is_alone = |standing: Option<Standing>| matches!(standing, None | Some(Standing::Alone));
     let claimed_apart = claimed.is_some_and(Standing::is_apart);
-    let remaining_apart = match margin {
-        Some(outcome) => outcome == MarginOutcome::StandsOut,
-        None => remaining.is_some_and(Standing::is_apart),
-    };
+    let remaining_apart = remaining.is_some() && margin == Some(MarginOutcome::StandsOut);
     match (claimed, remaining) {
         (None, None) => "There is no number to judge.",
         _ if is_alone(claimed) && is_alone(remaining) => "Without independent models beside it, the number is worth nothing.",
@@ -88,7 +85,7 @@ pub(super) fn together(claimed: Option<Standing>, remaining: Option<Standing>, m
         (Some(_), _) if remaining_apart => "The claimed kind of number says little. What remains sets the suspect apart.",
         (None, _) if remaining_apart => "What remains sets the suspect apart from the independent models.",
         (_, Some(Standing::AboveOne { .. })) => "One independent model is too few to say what the numbers are worth.",
-        (_, Some(remaining)) if margin == Some(MarginOutcome::Abstains) && remaining.is_apart() => {
+        (_, Some(remaining)) if margin != Some(MarginOutcome::Within) && remaining.is_apart() => {
             "What remains is higher for the suspect, but allows no conclusion here."
         }
         _ if margin == Some(MarginOutcome::Abstains) => "The numbers allow no conclusion here.",
@@ -108,11 +105,6 @@ pub(super) fn controls(claim: &AttentionClaim) -> impl Iterator<Item = &ClaimRow
     claim.rows.iter().filter(|row| row.kind == ClaimRowKind::Control)
 }
 
-/// A row's value by one measure.
-pub(super) fn value(row: &ClaimRow, measure: usize) -> Option<f64> {
-    row.values.get(measure).copied().flatten().filter(|v| v.is_finite())
-}
-
 /// Why a row has no value by one measure.
 pub(super) fn why(row: &ClaimRow, measure: usize) -> &str {
     row.why.get(measure).and_then(Option::as_deref).filter(|why| !why.is_empty()).unwrap_or("no reason is recorded")
@@ -120,7 +112,7 @@ pub(super) fn why(row: &ClaimRow, measure: usize) -> &str {
 
 /// The values of all controls that have one.
 pub(super) fn control_values(claim: &AttentionClaim, measure: usize) -> Vec<f64> {
-    controls(claim).filter_map(|row| value(row, measure)).collect()
+    controls(claim).filter_map(|row| row.value(measure)).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +135,7 @@ mod tests {
     fn headings_follow_the_standings() {
         let far = Standing::FarAbove { gap: 0.4, spread: 0.1 };
         let say = |claimed, remaining| together(claimed, remaining, None);
-        assert!(say(Some(Standing::Within), Some(far)).contains("says little. What remains sets"));
+        assert!(say(Some(Standing::Within), Some(far)).contains("allows no conclusion"), "without a margin nothing sets apart");
         assert!(say(Some(Standing::Alone), Some(Standing::Alone)).contains("worth nothing"));
         for standing in [Standing::Below, Standing::Within, Standing::JustAbove { gap: 0.1, spread: 0.2 }] {
             assert!(say(Some(standing), Some(standing)).starts_with("Neither"));

@@ -1,7 +1,7 @@
 //! The claim on a terminal: the two numbers, the table of six measures, and what they rest on. At most 80 columns.
 
 use super::standing;
-use super::view::{self, Likelihood, View};
+use super::view::{self, Likelihood, Margin, View};
 use crate::data::{AttentionClaim, Report};
 use crate::figures::capital;
 use crate::numbers;
@@ -14,10 +14,10 @@ const MOST_CONTROLS: usize = 4;
 
 /// The claim as a screen of text; one sentence where there is none.
 pub fn text(report: &Report, options: Options<'_>) -> String {
-    let Some((finding, claim)) = super::of(report) else {
+    let Some(claim) = super::of(report) else {
         return wrapped(&format!("No correlation of attention could be judged: {}", super::why_none(report))).join("\n") + "\n";
     };
-    let view = View::of(report, finding, claim);
+    let view = View::of(report, claim);
     let mut lines = wrapped(&view.title);
     if options.colour {
         lines.iter_mut().for_each(|line| *line = format!("\u{1b}[1m{line}\u{1b}[0m"));
@@ -45,7 +45,7 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         lines.extend(indented(&format!("{title}: {}", reasons.join(" "))));
     }
     lines.push(String::new());
-    if let Some((_, words, sentence)) = &view.margin {
+    if let Some(Margin { words, sentence, .. }) = &view.margin {
         lines.extend(wrapped(&format!("beside the controls: {words}. {sentence}")));
     }
     lines.extend(wrapped(&ratio(&view.likelihood)));
@@ -91,9 +91,9 @@ fn table(claim: &AttentionClaim) -> Vec<String> {
     };
     let mut lines = vec![line("correlation with the reference", &head)];
     for (i, measure) in claim.measures.iter().enumerate() {
-        let mut cells = vec![dash(standing::suspect(claim).and_then(|row| standing::value(row, i)))];
+        let mut cells = vec![dash(standing::suspect(claim).and_then(|row| row.value(i)))];
         if is_wide {
-            cells.extend(controls.iter().map(|row| dash(standing::value(row, i))));
+            cells.extend(controls.iter().map(|row| dash(row.value(i))));
         } else {
             let values = standing::control_values(claim, i);
             cells.push(dash(values.iter().copied().min_by(f64::total_cmp)));

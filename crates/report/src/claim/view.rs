@@ -1,9 +1,9 @@
 //! What the section says: two numbers in plain words, the table, and how all of it was measured.
 
 use super::standing::{self, Standing};
-use crate::data::{AttentionClaim, ClaimMeasure, ClaimUnit, Finding, Report};
+use crate::data::{AttentionClaim, ClaimMeasure, ClaimRow, ClaimUnit, Finding, MarginOutcome, Report};
 use crate::figures::{self, Figure};
-use crate::{names, numbers, words};
+use crate::{names, numbers, text, words};
 use serde::Serialize;
 
 /// Controls that are listed one by one under a number; more become a range.
@@ -18,8 +18,8 @@ pub(crate) struct View {
     /// What both numbers say together.
     pub(crate) answer: &'static str,
     pub(crate) pairs: Vec<Pair>,
-    /// What the controls allow to say of the finding: class, words, sentence.
-    pub(crate) margin: Option<(String, &'static str, String)>,
+    /// What the controls allow to say of what remains.
+    pub(crate) margin: Option<Margin>,
     /// The marks of the suspect and of independent models; markup.
     pub(crate) marks: [minijinja::Value; 2],
     pub(crate) strips: Figure,
@@ -28,6 +28,15 @@ pub(crate) struct View {
     pub(crate) heads: Option<Figure>,
     pub(crate) maps: Vec<Figure>,
     pub(crate) measured: Vec<(&'static str, String)>,
+}
+
+/// What the controls allow to say.
+#[derive(Debug, Serialize)]
+pub(crate) struct Margin {
+    /// As it stands in the JSON: the class of the chip.
+    pub(crate) class: MarginOutcome,
+    pub(crate) words: &'static str,
+    pub(crate) sentence: String,
 }
 
 /// A number of the suspect beside those of the controls.
@@ -72,7 +81,8 @@ pub(crate) struct Likelihood {
 }
 
 impl View {
-    pub(crate) fn of(report: &Report, finding: &Finding, claim: &AttentionClaim) -> Self {
+    pub(crate) fn of(report: &Report, claim: &AttentionClaim) -> Self {
+        let margin = super::findings(report).find_map(margin);
         let names = model_names(claim);
         let [claimed, remaining] = [claimed(claim), remaining(claim)];
         let of = |number: &Option<(usize, f64)>| number.map(|(i, v)| Standing::of(v, &standing::control_values(claim, i)));
@@ -85,9 +95,9 @@ impl View {
         }
         Self {
             title: title(claim),
-            answer: standing::together(of(&claimed), of(&remaining), finding.margin.as_ref().map(|margin| margin.outcome)),
+            answer: standing::together(of(&claimed), of(&remaining), margin.as_ref().map(|margin| margin.class)),
             pairs,
-            margin: margin(finding),
+            margin,
             marks: figures::attention::marks(),
             strips: figures::attention::strips(claim, &names),
             table: table(claim, &names),
@@ -107,9 +117,10 @@ pub(super) fn model_names(claim: &AttentionClaim) -> Vec<String> {
 
 /// With the claimant's number in it, where there is one.
 fn title(claim: &AttentionClaim) -> String {
-    let raw = position(claim, "raw-pooled").and_then(|i| standing::value(standing::suspect(claim)?, i));
-    match raw.map(numbers::percent) {
-        Some(percent) if !percent.starts_with(['<', '>', '0']) => format!("What is a {percent} correlation of attention worth?"),
+    let raw = position(claim, "raw-pooled").and_then(|i| standing::suspect(claim)?.value(i));
+    match raw {
+        // Less than a percent is no claim that anybody makes, and "< 0 %" would read as one.
+        Some(raw) if (0.01..=1.0).contains(&raw) => format!("What is a {} correlation of attention worth?", numbers::percent(raw)),
         _ => "What is a correlation of attention worth?".to_owned(),
     }
 }
@@ -130,7 +141,7 @@ fn remaining(claim: &AttentionClaim) -> Option<(usize, f64)> {
 
 fn first_of(claim: &AttentionClaim, ids: &[&str]) -> Option<(usize, f64)> {
     let suspect = standing::suspect(claim)?;
-    ids.iter().filter_map(|id| position(claim, id)).find_map(|i| Some((i, standing::value(suspect, i)?)))
+    ids.iter().filter_map(|id| position(claim, id)).find_map(|i| Some((i, suspect.value(i)?)))
 }
 
 fn claimed_pair(claim: &AttentionClaim, number: Option<(usize, f64)>) -> Option<Pair> {
@@ -184,11 +195,11 @@ fn listed(values: &[f64]) -> Option<String> {
     })
 }
 
-fn margin(finding: &Finding) -> Option<(String, &'static str, String)> {
+fn margin(finding: &Finding) -> Option<Margin> {
     let margin = finding.margin.as_ref()?;
     let meaning = words::sentence(words::margin_meaning(finding));
     let why = words::sentence(&margin.why);
-    Some((words::margin_class(margin.outcome).to_owned(), words::margin(finding), format!("{meaning} {why}").trim().to_owned()))
+    Some(Margin { class: margin.outcome, words: words::margin(finding), sentence: format!("{meaning} {why}").trim().to_owned() })
 }
 
 fn table(claim: &AttentionClaim, names: &[String]) -> Table {
@@ -198,7 +209,7 @@ fn table(claim: &AttentionClaim, names: &[String]) -> Table {
 }
 
 fn row(claim: &AttentionClaim, names: &[String], i: usize, measure: &ClaimMeasure) -> Row {
-    let number = |row| standing::value(row, i).map_or_else(|| "–".to_owned(), numbers::three_decimals);
+    let number = |row: &ClaimRow| row.value(i).map_or_else(|| "–".to_owned(), numbers::three_decimals);
     Row {
         title: figures::capital(&measure.title),
         words: measure.words.clone(),
@@ -209,14 +220,8 @@ fn row(claim: &AttentionClaim, names: &[String], i: usize, measure: &ClaimMeasur
 
 /// Why models have no number by a measure: `"No number for a, b: they have 12 layers."`
 pub(super) fn reasons(claim: &AttentionClaim, names: &[String], i: usize) -> Vec<String> {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (row, name) in claim.rows.iter().zip(names).filter(|(row, _)| standing::value(row, i).is_none()) {
-        let why = standing::why(row, i);
-        match reasons.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, models)) => models.push(name),
-            None => reasons.push((why, vec![name])),
-        }
-    }
+    let unmeasured = claim.rows.iter().zip(names).filter(|(row, _)| row.value(i).is_none());
+    let reasons = text::by_reason(unmeasured.map(|(row, name)| (standing::why(row, i), name.as_str())));
     let all = claim.rows.len();
     let who = |models: &[&str]| if models.len() == all && all > 1 { "any of them".to_owned() } else { models.join(", ") };
     reasons.iter().map(|(why, models)| format!("No number for {}: {}", who(models), words::sentence_tail(why))).collect()

@@ -83,10 +83,17 @@ pub struct ClaimRow {
     pub why: Vec<Option<String>>,
 }
 
-/// A head of the suspect and its counterpart.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+impl ClaimRow {
+    /// The value by one measure, where there is one.
+    pub fn value(&self, measure: usize) -> Option<f64> {
+        self.values.get(measure).copied().flatten().filter(|v| v.is_finite())
+    }
+}
+
+/// A head of the suspect beside one of the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ClaimHead {
+pub struct HeadPair {
     /// Layer of the suspect, from 0.
     pub layer: u64,
     /// Head within it, from 0.
@@ -95,6 +102,15 @@ pub struct ClaimHead {
     pub reference_layer: u64,
     /// Head within it, from 0.
     pub reference_head: u64,
+}
+
+/// A head of the suspect and its counterpart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimHead {
+    /// Which heads.
+    #[serde(flatten)]
+    pub at: HeadPair,
     /// Correlation of their attention as it is.
     #[serde(serialize_with = "finite")]
     pub raw: f64,
@@ -107,15 +123,10 @@ pub struct ClaimHead {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimMap {
-    /// Layer of the suspect, from 0.
-    pub layer: u64,
-    /// Head within it, from 0.
-    pub head: u64,
-    /// Layer of the reference, from 0.
-    pub reference_layer: u64,
-    /// Head within it, from 0.
-    pub reference_head: u64,
-    /// Correlation of what remains of the two heads by the last measure that is defined, over all prompts.
+    /// Which heads.
+    #[serde(flatten)]
+    pub at: HeadPair,
+    /// Correlation of what the controls leave of the two heads, over all prompts.
     #[serde(serialize_with = "finite")]
     pub residual: f64,
     /// Id of the prompt.

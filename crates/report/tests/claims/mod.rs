@@ -216,7 +216,7 @@ fn ragged_data_draw_a_page_all_the_same() {
         |c| c.measures.truncate(1),
         |c| c.measures.clear(),
         |c| c.maps.iter_mut().for_each(|map| map.reference.truncate(3)),
-        |c| c.heads.iter_mut().for_each(|head| head.layer = u64::MAX),
+        |c| c.heads.iter_mut().for_each(|head| head.at.layer = u64::MAX),
         |c| (c.n_layers, c.n_heads) = (u64::MAX, u64::MAX),
     ];
     for (i, break_it) in ragged.into_iter().enumerate() {

@@ -76,10 +76,7 @@ fn maps() -> Vec<ClaimMap> {
         ["<bos>", "The", "▁keeper", "▁of", "▁the", "▁light", "house", "▁wrote", "▁the", "▁weather", "▁down", "▁every", "▁evening", "."];
     [(7, 2, 0.9312, 100), (11, 0, 0.9178, 300), (4, 3, 0.9054, 700)]
         .map(|(layer, head, residual, seed)| ClaimMap {
-            layer,
-            head,
-            reference_layer: layer,
-            reference_head: head,
+            at: HeadPair { layer, head, reference_layer: layer, reference_head: head },
             residual,
             prompt: "prose-014".to_owned(),
             labels: labels.map(str::to_owned).to_vec(),
@@ -95,10 +92,12 @@ fn heads(mean: f64, in_place: bool) -> Vec<ClaimHead> {
         .map(|i| {
             let ((layer, head), wobble) = (place(i), noise(i as usize * 13 + 3));
             ClaimHead {
-                layer,
-                head,
-                reference_layer: layer,
-                reference_head: if in_place { head } else { (head + 1 + i % 2) % HEADS },
+                at: HeadPair {
+                    layer,
+                    head,
+                    reference_layer: layer,
+                    reference_head: if in_place { head } else { (head + 1 + i % 2) % HEADS },
+                },
                 raw: round(0.975 + 0.02 * wobble),
                 residual: Some(round((mean + 0.16 * wobble - 0.1 * (layer as f64 / LAYERS as f64 - 0.4)).clamp(-1.0, 0.99))),
             }
@@ -150,28 +149,38 @@ fn with(claim: AttentionClaim, margin: Margin) -> Report {
     let mut report = report("models/gemma-270m", "uploads/new-model", LAYERS);
     let controls: Vec<&ClaimRow> = claim.rows.iter().filter(|row| row.kind == ClaimRowKind::Control).collect();
     report.case.controls = controls.iter().enumerate().map(|(i, row)| side(&row.name, 30 + i, LAYERS)).collect();
-    report.cards.push(card());
+    report.cards.extend([Card { id: "activations.attention".to_owned(), ..card() }, card()]);
     report.command = Some(
         "filiation claim attention models/gemma-270m uploads/new-model --control controls/smol-360m --control controls/qwen-0.5b --seed 0"
             .to_owned(),
     );
     report.verdicts = vec![Verdict { statement: "The evidence allows no conclusion on derivation.".to_owned(), ..Verdict::default() }];
     let statistic = claim.rows.first().and_then(|row| row.values.last().copied().flatten());
-    report.findings = vec![Finding {
+    let beside = |measure: usize| -> Vec<Control> {
+        let statistic = |row: &ClaimRow| row.values.get(measure).copied().flatten();
+        controls.iter().map(|row| Control { model: row.name.clone(), statistic: statistic(row), log10_p: None }).collect()
+    };
+    let residual = Finding {
         method: "activations.attention-residual".to_owned(),
         outcome: Outcome::Observed,
         statistic,
         n: Some(LAYERS * HEADS),
         words: Some("mean over 72 pairs of heads".to_owned()),
-        controls: controls
-            .iter()
-            .map(|row| Control { model: row.name.clone(), statistic: row.values.last().copied().flatten(), log10_p: None })
-            .collect(),
+        controls: beside(5),
         margin: Some(margin),
         parts: vec![Explanation::value("mean of heads", statistic.unwrap_or(0.0), "correlation").digest(digest(5))],
-        attention: Some(claim),
         ..Finding::default()
-    }];
+    };
+    let raw = Finding {
+        method: "activations.attention".to_owned(),
+        statistic: claim.rows.first().and_then(|row| row.values.get(2).copied().flatten()),
+        controls: beside(2),
+        margin: None,
+        parts: Vec::new(),
+        attention: Some(claim.clone()),
+        ..residual.clone()
+    };
+    report.findings = vec![raw, residual];
     report
 }
 
@@ -190,9 +199,9 @@ pub(crate) fn claimed_of_a_stranger() -> Report {
     claim.rows[0].values = [0.9841, 0.9888, 0.9849, 0.6317, 0.3718, 0.2391].map(Some).to_vec();
     claim.heads = heads(0.24, false);
     for map in &mut claim.maps {
-        map.suspect = self::map(map.labels.len(), 9000 + map.layer as usize, 3);
+        map.suspect = self::map(map.labels.len(), 9000 + map.at.layer as usize, 3);
         map.residual = round(map.residual - 0.48);
-        map.reference_head = (map.head + 1) % HEADS;
+        map.at.reference_head = (map.at.head + 1) % HEADS;
     }
     with(claim, margin(MarginOutcome::Within, "does not stand out: 0.1 prediction errors from the mean of 3 independent controls"))
 }

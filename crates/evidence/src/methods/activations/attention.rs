@@ -93,7 +93,8 @@ pub(super) fn observation(
         points.push(ProfilePoint { label: place, reference, depth: layer.depth, value, n: n_rows, synthetic: None });
     }
     let n: usize = row.layers.iter().map(|layer| heads(layer).len()).sum();
-    let words = format!("mean correlation over {n} matched heads, on {n_rows} {} that attend", found.unit());
+    let unit = if found.is_by_words() { "words" } else { "tokens" };
+    let words = format!("mean correlation over {n} matched heads, on {n_rows} {unit} that attend");
     let explanation = Explanation { parts, ..Explanation::leaf(label, statistic, "1", words) };
     let profile = Some(Profile { scale: Scale::Correlation, points, synthetic: None });
     Some(Observation { profile, ..Observation::new(statistic, n, None, explanation) })

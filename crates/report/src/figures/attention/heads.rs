@@ -17,10 +17,10 @@ const TOP: f64 = 46.0;
 const CLEAR: f64 = 0.5;
 
 pub(crate) fn draw(claim: &AttentionClaim) -> Option<Figure> {
-    let by_place: BTreeMap<(u64, u64), &ClaimHead> = claim.heads.iter().map(|head| ((head.layer, head.head), head)).collect();
+    let by_place: BTreeMap<(u64, u64), &ClaimHead> = claim.heads.iter().map(|head| ((head.at.layer, head.at.head), head)).collect();
     let side = |n: u64, last: Option<u64>| n.max(last.map_or(0, |last| last.saturating_add(1))).min(LARGEST_SIDE) as usize;
-    let n_cols = side(claim.n_layers, claim.heads.iter().map(|head| head.layer).max());
-    let n_rows = side(claim.n_heads, claim.heads.iter().map(|head| head.head).max());
+    let n_cols = side(claim.n_layers, claim.heads.iter().map(|head| head.at.layer).max());
+    let n_rows = side(claim.n_heads, claim.heads.iter().map(|head| head.at.head).max());
     if claim.heads.is_empty() || n_cols == 0 || n_rows == 0 {
         return None;
     }
@@ -54,7 +54,7 @@ pub(crate) fn draw(claim: &AttentionClaim) -> Option<Figure> {
     head.extend((0..n_cols).map(|col| col.to_string()));
     let cell = |head: &ClaimHead| {
         let value = shown(head).map_or_else(|| "–".to_owned(), numbers::three_decimals);
-        format!("{value} ({}.{})", head.reference_layer, head.reference_head)
+        format!("{value} ({}.{})", head.at.reference_layer, head.at.reference_head)
     };
     let rows = (0..n_rows).map(|row| {
         let cells = (0..n_cols).map(|col| at(row, col).map_or_else(|| "–".to_owned(), cell));
@@ -81,7 +81,7 @@ fn caption(claim: &AttentionClaim, values: &[f64], is_residual: bool) -> String 
     });
     let n = values.len();
     let clear = values.iter().filter(|v| **v >= CLEAR).count();
-    let in_place = claim.heads.iter().filter(|h| (h.layer, h.head) == (h.reference_layer, h.reference_head)).count();
+    let in_place = claim.heads.iter().filter(|h| (h.at.layer, h.at.head) == (h.at.reference_layer, h.at.reference_head)).count();
     if n > 0 {
         caption.push_str(&format!(" {clear} of {n} heads reach {}.", numbers::plain(CLEAR)));
     }

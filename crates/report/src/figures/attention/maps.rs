@@ -35,13 +35,13 @@ fn draw_pair(map: &ClaimMap, [id, reference, suspect, scale]: &[&'static str; 4]
     let labels: Vec<String> = map.labels.iter().map(|label| shorten(&visible(label), LETTERS)).collect();
     let of = |side: &str, layer: u64, head: u64| format!("{side}: layer {layer}, head {head}");
     let sides = [
-        (*reference, of("reference", map.reference_layer, map.reference_head), &map.reference),
-        (*suspect, of("suspect", map.layer, map.head), &map.suspect),
+        (*reference, of("reference", map.at.reference_layer, map.at.reference_head), &map.reference),
+        (*suspect, of("suspect", map.at.layer, map.at.head), &map.suspect),
     ];
     let drawn: String = sides.iter().map(|(id, title, values)| draw_map(id, title, &labels, values).to_string()).collect();
     let legend = draw_scale(scale);
     let r = numbers::three_decimals(map.residual);
-    let title = format!("Layer {}, head {} of the suspect: r = {r}", map.layer, map.head);
+    let title = format!("Layer {}, head {} of the suspect: r = {r}", map.at.layer, map.at.head);
     let n = map.labels.len();
     let looks_ahead = [&map.reference, &map.suspect]
         .into_iter()
@@ -50,10 +50,10 @@ fn draw_pair(map: &ClaimMap, [id, reference, suspect, scale]: &[&'static str; 4]
     let caption = format!(
         "Head {} in layer {} of the reference beside head {} in layer {} of the suspect, on prompt “{}”. Row by row: how the head spreads \
          its attention while it reads the word on the left{ahead}. Over all prompts, what remains of the two heads correlates by r\u{a0}=\u{a0}{r}.",
-        map.reference_head,
-        map.reference_layer,
-        map.head,
-        map.layer,
+        map.at.reference_head,
+        map.at.reference_layer,
+        map.at.head,
+        map.at.layer,
         shorten(&visible(&map.prompt), 40)
     );
     let tables = sides.iter().map(|(_, title, values)| table(title, &labels, values)).collect();

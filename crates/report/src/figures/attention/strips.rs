@@ -130,10 +130,6 @@ fn anchor(x: f64, margin: f64) -> &'static str {
     }
 }
 
-fn value(row: &ClaimRow, measure: usize) -> Option<f64> {
-    row.values.get(measure).copied().flatten().filter(|v| v.is_finite())
-}
-
 /// Lines from strip to strip; where a measure has no value, the line is broken.
 fn draw_trace(body: &mut String, axis: Axis, row: &ClaimRow, n: usize) {
     let (class, rail) = match row.kind {
@@ -141,7 +137,7 @@ fn draw_trace(body: &mut String, axis: Axis, row: &ClaimRow, n: usize) {
         ClaimRowKind::Control => ("trace", RAIL + ASIDE),
     };
     for i in 1..n {
-        if let (Some(above), Some(below)) = (value(row, i - 1), value(row, i)) {
+        if let (Some(above), Some(below)) = (row.value(i - 1), row.value(i)) {
             let (y1, y2) = (STRIP * (i - 1) as f64 + rail, STRIP * i as f64 + rail);
             let (x1, x2) = (axis.at(above), axis.at(below));
             push(body, format_args!(r#"<line x1="{x1:.2}%" y1="{y1}" x2="{x2:.2}%" y2="{y2}" class="{class}"/>"#));
@@ -154,7 +150,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
     let (ours, theirs) = (rail - ASIDE, rail + ASIDE);
     let mut controls: Vec<f64> = Vec::new();
     for (row, name) in rows.iter().filter(|(row, _)| row.kind == ClaimRowKind::Control) {
-        let Some(v) = value(row, measure) else { continue };
+        let Some(v) = row.value(measure) else { continue };
         controls.push(v);
         let tip = escape(&format!("independent, {}: {}", crate::figures::shorten(name, LETTERS), three_decimals(v)));
         push(
@@ -176,7 +172,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
         );
     }
     for (row, name) in rows.iter().filter(|(row, _)| row.kind == ClaimRowKind::Suspect) {
-        match value(row, measure) {
+        match row.value(measure) {
             Some(v) => {
                 let x = axis.at(v);
                 let tip = escape(&format!("suspect, {}: {}", crate::figures::shorten(name, LETTERS), three_decimals(v)));
@@ -205,7 +201,7 @@ fn draw_marks(body: &mut String, axis: Axis, rows: &[(&ClaimRow, &str)], measure
 /// The whole figure in words.
 fn description(claim: &AttentionClaim, rows: &[(&ClaimRow, &str)]) -> String {
     let sentence = |(i, title): (usize, String)| {
-        let number = |row: &ClaimRow| value(row, i).map_or_else(|| "no number".to_owned(), three_decimals);
+        let number = |row: &ClaimRow| row.value(i).map_or_else(|| "no number".to_owned(), three_decimals);
         let of =
             |kind: ClaimRowKind| rows.iter().filter(|(row, _)| row.kind == kind).map(|(row, _)| number(row)).collect::<Vec<_>>().join(", ");
         let controls = of(ClaimRowKind::Control);

@@ -1,0 +1,68 @@
+//! The two pages that a comparison can be given as, and how either reaches the user.
+
+use crate::cli::{Format, Pair};
+use crate::printer::Printer;
+use crate::{Error, whole};
+use report::data::Report;
+use std::path::Path;
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// All that was found.
+    Report,
+    /// What a claimed correlation of attention is worth.
+    AttentionClaim,
+}
+
+impl Page {
+    /// The words of the command line that ask for it.
+    pub(crate) fn subcommand(self) -> &'static str {
+        match self {
+            Self::Report => "compare",
+            Self::AttentionClaim => "claim attention",
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Report => "report.html",
+            Self::AttentionClaim => "claim.html",
+        }
+    }
+
+    /// Writes the page, and `report.json` beside it, into a folder that exists.
+    pub(crate) fn write(self, report: &Report, folder: &Path) -> Result<(), Error> {
+        let html = match self {
+            Self::Report => report::html::render(report),
+            Self::AttentionClaim => report::claim::render(report),
+        };
+        let html = html.map_err(|e| Error::Report(e.to_string()))?;
+        whole::write(folder, &[("report.json", &as_json(report)?), (self.file(), &html)])
+    }
+
+    /// Writes what was asked for and prints the result.
+    pub(crate) fn deliver(self, report: &Report, pair: &Pair, printer: &Printer) -> Result<(), Error> {
+        let mut written = None;
+        if let Some(folder) = &pair.report {
+            self.write(report, folder)?;
+            written = Some(folder.join(self.file()).display().to_string());
+        }
+        let options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
+        match (pair.format, self) {
+            (Format::Json, _) => printer.result(&as_json(report)?),
+            (Format::Text, Self::Report) => printer.result(&report::text::render(report, options)),
+            (Format::Text, Self::AttentionClaim) => printer.result(&report::claim::text(report, options)),
+        }
+    }
+}
+
+/// Before the work, not after it: a folder that cannot be made or written must not cost an hour.
+pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
+}
+
+fn as_json(report: &Report) -> Result<String, Error> {
+    report::json::render(report).map_err(|e| Error::Report(e.to_string()))
+}
