@@ -52,12 +52,17 @@ impl Prompting {
             );
             return Ok(Err(NotRunnable(why)));
         }
-        let phase = progress.steps(&format!("running the {what}"), observer.blocks());
-        match observer.run(&|n| phase.advance(n)) {
-            Ok(observation) => Ok(Ok(Cow::Owned(observation))),
-            Err(ObserveError::NotRunnable(why)) => Ok(Err(why)),
-            Err(ObserveError::Source(error)) => Err(error.into()),
-        }
+        Ok(run(observer, what, progress)?.map(Cow::Owned))
+    }
+}
+
+/// Runs a model on its prompts.
+pub(crate) fn run(observer: Observer<'_>, what: &str, progress: &Progress) -> Result<Result<Observation, NotRunnable>, Error> {
+    let phase = progress.steps(&format!("running the {what}"), observer.blocks());
+    match observer.run(&|n| phase.advance(n)) {
+        Ok(observation) => Ok(Ok(observation)),
+        Err(ObserveError::NotRunnable(why)) => Ok(Err(why)),
+        Err(ObserveError::Source(error)) => Err(error.into()),
     }
 }
 
@@ -78,7 +83,7 @@ pub(crate) fn beside<'a>(
     suspect: &'a Observed<'_>,
     controls: &'a [&'a Observation],
 ) -> Result<Outputs<'a>, NotRunnable> {
-    Outputs::new(run("reference", reference)?, run("suspect", suspect)?, controls)
+    Outputs::new(observed("reference", reference)?, observed("suspect", suspect)?, controls)
 }
 
 /// A control in the place of the suspect, with the other controls beside it.
@@ -87,9 +92,9 @@ pub(crate) fn in_place_of_suspect<'a>(
     control: &'a Observed<'_>,
     others: &'a [&'a Observation],
 ) -> Result<Outputs<'a>, NotRunnable> {
-    Ok(suspect.clone()?.with_control(run("control", control)?, others))
+    Ok(suspect.clone()?.with_control(observed("control", control)?, others))
 }
 
-fn run<'a>(what: &str, observed: &'a Observed<'_>) -> Result<&'a Observation, NotRunnable> {
+fn observed<'a>(what: &str, observed: &'a Observed<'_>) -> Result<&'a Observation, NotRunnable> {
     observed.as_deref().map_err(|why| NotRunnable(format!("the {what} was not run on prompts: {why}")))
 }

@@ -31,6 +31,27 @@ fn as_value(report: &Report) -> Value {
     serde_json::from_str(&json::render(report).unwrap()).unwrap()
 }
 
+/// Every link inside the page has its target, and no id stands twice.
+fn assert_links_lead_somewhere(name: &str, page: &str) {
+    let after = |marker: &'static str| page.split(marker).skip(1).filter_map(|s| s.split('"').next()).collect::<Vec<_>>();
+    let mut ids = after(" id=\"");
+    for target in after("href=\"#") {
+        assert!(ids.contains(&target), "{name}: nothing has the id `{target}`");
+    }
+    let n = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), n, "{name}: an id stands twice");
+}
+
+/// Words that a report never says of a model or of its makers.
+fn assert_accuses_nobody(name: &str, rendering: &str) {
+    let words: Vec<String> = rendering.to_lowercase().split(|c: char| !c.is_alphabetic()).map(str::to_owned).collect();
+    for word in ["proves", "proof", "proved", "stolen", "theft", "guilty", "copied", "plagiarism", "victim", "original"] {
+        assert!(!words.iter().any(|w| w == word), "{name} says `{word}`");
+    }
+}
+
 #[test]
 fn pages_lie_where_a_person_can_look_at_them() {
     for (name, report) in all() {
@@ -469,15 +490,7 @@ fn the_page_loads_nothing() {
 fn links_of_the_page_lead_somewhere() {
     for (name, report) in all() {
         let page = html::render(&report).unwrap();
-        let after = |marker: &'static str| page.split(marker).skip(1).filter_map(|s| s.split('"').next()).collect::<Vec<_>>();
-        let mut ids = after(" id=\"");
-        for target in after("href=\"#") {
-            assert!(ids.contains(&target), "{name}: nothing has the id `{target}`");
-        }
-        let n = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), n, "{name}: an id stands twice");
+        assert_links_lead_somewhere(name, &page);
     }
 }
 
@@ -550,17 +563,13 @@ fn text_of_margins_is_never_markup() {
     assert!(page.matches("&lt;script&gt;").count() >= 40, "the names are shown, as text");
 }
 
-/// Words that a report never says of a model or of its makers.
 #[test]
 fn no_rendering_accuses() {
     for (name, report) in all() {
         let text = text::render(&report, text::Options::default());
         let page = html::render(&report).unwrap();
         for rendering in [text, page] {
-            let words: Vec<String> = rendering.to_lowercase().split(|c: char| !c.is_alphabetic()).map(str::to_owned).collect();
-            for word in ["proves", "proof", "proved", "stolen", "theft", "guilty", "copied", "plagiarism", "victim", "original"] {
-                assert!(!words.iter().any(|w| w == word), "{name} says `{word}`");
-            }
+            assert_accuses_nobody(name, &rendering);
         }
     }
 }

@@ -3,10 +3,10 @@
 use crate::Error;
 use crate::cli::Observe;
 use crate::models::{custody, open_weights};
-use crate::outputs::prompts;
+use crate::outputs::{self, prompts};
 use crate::printer::Printer;
 use crate::progress::Progress;
-use forward::{ALL_TAPS, Observation, ObserveError, Observer, PromptSet};
+use forward::{ALL_TAPS, Observation, Observer, PromptSet};
 use sources::FormatError;
 use std::path::Path;
 
@@ -36,10 +36,5 @@ pub(crate) fn observation(model: &Path, prompts: &PromptSet, progress: &Progress
     };
     let custody = custody(&model, "digests of the model", progress)?;
     let observer = Observer::new(&model, Some(&custody.tensor_root), prompts, ALL_TAPS).map_err(cannot)?;
-    let phase = progress.steps("running the model", observer.blocks());
-    match observer.run(&|n| phase.advance(n)) {
-        Ok(observation) => Ok(observation),
-        Err(ObserveError::NotRunnable(why)) => Err(cannot(why)),
-        Err(ObserveError::Source(error)) => Err(error.into()),
-    }
+    outputs::run(observer, "model", progress)?.map_err(cannot)
 }

@@ -1,6 +1,6 @@
 //! What the section, the page and the text of a claim about attention promise.
 
-use crate::samples;
+use crate::{assert_accuses_nobody, assert_links_lead_somewhere, samples};
 use report::data::{AttentionClaim, ClaimLikelihood, Outcome, Report};
 use report::{claim, html, json, text};
 use unicode_width::UnicodeWidthStr;
@@ -263,15 +263,7 @@ fn the_page_alone_loads_nothing_and_its_links_lead_somewhere() {
         for load in [" src=", "<link", "<img", "<iframe", "@import", "url(", "http://", "https://", "fetch("] {
             assert!(!page.contains(load), "{name}: the page has `{load}`");
         }
-        let after = |marker: &'static str| page.split(marker).skip(1).filter_map(|s| s.split('"').next()).collect::<Vec<_>>();
-        let mut ids = after(" id=\"");
-        for target in after("href=\"#") {
-            assert!(ids.contains(&target), "{name}: nothing has the id `{target}`");
-        }
-        let n = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), n, "{name}: an id stands twice");
+        assert_links_lead_somewhere(name, &page);
     }
 }
 
@@ -279,10 +271,7 @@ fn the_page_alone_loads_nothing_and_its_links_lead_somewhere() {
 fn no_rendering_accuses() {
     for (name, report) in all() {
         for rendering in [plain_text(&report), claim::render(&report).unwrap()] {
-            let words: Vec<String> = rendering.to_lowercase().split(|c: char| !c.is_alphabetic()).map(str::to_owned).collect();
-            for word in ["proves", "proof", "proved", "stolen", "theft", "guilty", "copied", "plagiarism", "victim", "original"] {
-                assert!(!words.iter().any(|w| w == word), "{name} says `{word}`");
-            }
+            assert_accuses_nobody(name, &rendering);
         }
     }
 }
