@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Disguises) -> Result<(), Error> {
 fn examine(plan: &Plan, planned: &PlannedModel) -> Result<Vec<Row>, Error> {
     let reference = open(&planned.reference)?;
     let reference_side = side(&reference)?;
-    let mut bench = Bench { reference: &reference_side, controls: BTreeMap::new(), wording: Wording::shipped().map_err(failed)? };
+    let mut bench = Bench { reference: &reference_side, controls: BTreeMap::new(), wording: Wording::shipped().map_err(Error::failed)? };
     for name in &planned.controls {
         let control = open(name)?;
         let side = side(&control)?;
@@ -140,14 +140,14 @@ fn examine(plan: &Plan, planned: &PlannedModel) -> Result<Vec<Row>, Error> {
         let out = folder.path().join("forge");
         let forge = format!("forge={}", locate(&planned.reference)?.display());
         make(forger, &[forge], &out)?;
-        push(bench.stranger(&format!("forge of {forger}"), &Model::open(&out).map_err(failed)?)?);
+        push(bench.stranger(&format!("forge of {forger}"), &Model::open(&out).map_err(Error::failed)?)?);
     }
     Ok(rows)
 }
 
 impl Bench<'_> {
     fn prepare<'b>(&'b self, suspect: &'b Side<'b>) -> Result<Prepared<'b>, Error> {
-        Prepared::find(self.reference, suspect, &[], METHODS, 0, &Advance::QUIET).map_err(failed)
+        Prepared::find(self.reference, suspect, &[], METHODS, 0, &Advance::QUIET).map_err(Error::failed)
     }
 
     fn compare(&self, suspect: &Model) -> Result<(Verdict, Option<f64>), Error> {
@@ -155,7 +155,7 @@ impl Bench<'_> {
         let prepared = self.prepare(&side)?;
         let outcomes = observe(&prepared)?;
         let units = outcomes.iter().find(|(card, _)| card.id == UNITS).and_then(|(_, outcome)| outcome.observed()).map(|o| o.statistic);
-        let verdict = verdict::derivation(&prepared.case(), &outcomes, &self.controls, &self.wording).map_err(failed)?;
+        let verdict = verdict::derivation(&prepared.case(), &outcomes, &self.controls, &self.wording).map_err(Error::failed)?;
         Ok((verdict, units))
     }
 
@@ -163,7 +163,7 @@ impl Bench<'_> {
         let folder = tempfile::tempdir().map_err(Error::io("create", Path::new("a temporary folder")))?;
         let out = folder.path().join("copy");
         let made = make(&planned.reference, steps, &out)?;
-        let (verdict, units) = self.compare(&Model::open(&out).map_err(failed)?)?;
+        let (verdict, units) = self.compare(&Model::open(&out).map_err(Error::failed)?)?;
         // A step that stands for several is recorded as those that applied.
         let done: Vec<&str> = made.records.iter().map(|record| record.step.as_str()).collect();
         let of = |map: &BTreeMap<String, Vec<String>>, step: &str| -> Vec<String> {
@@ -199,7 +199,7 @@ impl Bench<'_> {
 const UNITS: &str = "weights.unit-matching";
 
 fn observe(prepared: &Prepared<'_>) -> Result<Vec<(&'static Card, Outcome)>, Error> {
-    prepared.observe(METHODS, &|_| {}).map_err(failed)
+    prepared.observe(METHODS, &|_| {}).map_err(Error::failed)
 }
 
 fn make(reference: &str, steps: &[String], folder: &Path) -> Result<lab::Disguised, Error> {
@@ -209,11 +209,11 @@ fn make(reference: &str, steps: &[String], folder: &Path) -> Result<lab::Disguis
 }
 
 fn open(name: &str) -> Result<Model, Error> {
-    Model::open(&locate(name)?).map_err(failed)
+    Model::open(&locate(name)?).map_err(Error::failed)
 }
 
 fn side(model: &Model) -> Result<Side<'_>, Error> {
-    Side::new(model).map_err(failed)
+    Side::new(model).map_err(Error::failed)
 }
 
 /// A path in the repository, a part of a real pair, or whisper with the tokenizer that its package keeps beside the parts.
@@ -245,10 +245,6 @@ fn whisper(cache: &Path) -> Option<PathBuf> {
         std::fs::copy(tokenizer, &beside).ok()?;
     }
     folder.join("model.bin").is_file().then_some(folder)
-}
-
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Failed(error.to_string())
 }
 
 fn word(conclusion: Conclusion) -> &'static str {

@@ -33,7 +33,7 @@ fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     let mut files: Vec<(PathBuf, String)> =
         METHODS.iter().map(|m| (PathBuf::from(format!("docs/methods/{}.md", m.card().id)), method_page(m.card()))).collect();
     files.push(("docs/methods/README.md".into(), method_index()));
-    let schema = report::json::schema().map_err(|e| Error::Failed(e.to_string()))?;
+    let schema = report::json::schema().map_err(Error::failed)?;
     files.push(("crates/python/python/filiation/_contract.py".into(), contract::python(&schema)?));
     files.push(("docs/formats/report.schema.json".into(), schema));
     files.push(("GLOSSARY.md".into(), glossary()));

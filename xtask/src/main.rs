@@ -1,4 +1,4 @@
-//! Work on the repository itself: `cargo xtask generate`, `cargo xtask pairs`, `cargo xtask bench`.
+//! Work on the repository itself, a subcommand each: `cargo xtask --help`.
 
 mod bench;
 mod contract;
@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write method docs, the report's schema, the command line reference and the man page.
+    /// Write what is made from the code: method docs, glossary, the report's schema, its types for Python, the command line reference, man pages.
     Generate {
         /// Write nothing; fail if a file is not what would be written.
         #[arg(long)]
@@ -51,6 +51,10 @@ enum Error {
 impl Error {
     fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Self + 'a {
         move |error| Self::Io { action, path: path.to_owned(), error }
+    }
+
+    fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -41,7 +41,7 @@ struct Golden {
 
 impl Golden {
     fn open(path: &Path) -> Result<Self, Error> {
-        Model::open(path).map(|file| Self { file }).map_err(failed)
+        Model::open(path).map(|file| Self { file }).map_err(Error::failed)
     }
 
     fn text(&self, key: &str) -> Result<&str, Error> {
@@ -56,17 +56,13 @@ impl Golden {
         let Some(index) = self.file.tensors().iter().position(|tensor| tensor.name == name) else { return Ok(None) };
         let tensor = &self.file.tensors()[index];
         let mut values = Vec::new();
-        self.file.read_f32(index, 0..tensor.rows(), &mut values).map_err(failed)?;
+        self.file.read_f32(index, 0..tensor.rows(), &mut values).map_err(Error::failed)?;
         Ok(Some(values))
     }
 
     fn required(&self, name: &str) -> Result<Vec<f32>, Error> {
         self.tensor(name)?.ok_or_else(|| Error::Failed(format!("golden: no tensor `{name}`")))
     }
-}
-
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Failed(error.to_string())
 }
 
 /// What is heard of one sequence.
@@ -114,13 +110,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn compare(golden: &Golden, path: &Path) -> Result<Vec<(&'static str, f64)>, Error> {
-    let model = Model::open(path).map_err(failed)?;
+    let model = Model::open(path).map_err(Error::failed)?;
     let tokens: Vec<u32> = golden.required("tokens")?.into_iter().map(|id| id as u32).collect();
-    let encoded = Tokenizer::of(&model).map_err(failed)?.encode(golden.text("text")?).map_err(failed)?;
-    let network = Network::open(&model).map_err(failed)?;
+    let encoded = Tokenizer::of(&model).map_err(Error::failed)?.encode(golden.text("text")?).map_err(Error::failed)?;
+    let network = Network::open(&model).map_err(Error::failed)?;
     let (layers, hidden) = (network.shape().layers, network.shape().hidden);
     let heard = Heard { layers, ..Heard::default() };
-    network.run(std::slice::from_ref(&tokens), &heard, &|_| ()).map_err(failed)?;
+    network.run(std::slice::from_ref(&tokens), &heard, &|_| ()).map_err(Error::failed)?;
 
     let mut found = vec![("token ids", if encoded.ids == tokens { 0.0 } else { f64::NAN })];
     let mut attention = lock(&heard.attention).clone();

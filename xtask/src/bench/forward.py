@@ -27,12 +27,11 @@ def transformers(model, tokens, threads, what):
     # Attention probabilities exist only in the eager implementation; logits alone may use the fastest.
     kind = "eager" if what == "attention" else "sdpa"
     network = hf.AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32, attn_implementation=kind).eval()
-    batches = [torch.tensor([ids]) for ids in tokens]
     more = {"output_attentions": True, "output_hidden_states": True} if what == "attention" else {}
     n = sum(len(ids) for ids in tokens)
     best = None
     with torch.inference_mode():
-        network(batches[0], use_cache=False)
+        network(torch.tensor([tokens[0]]), use_cache=False)
         # One prompt at a time, and in padded batches of prompts of like length, which may be faster: the better counts.
         for batch in (1, 8):
             ordered = sorted(tokens, key=len)

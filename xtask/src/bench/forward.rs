@@ -55,6 +55,21 @@ struct Measured {
     batch: Option<usize>,
 }
 
+/// A line of the table.
+struct Row {
+    title: String,
+    /// `None` where the engine is not there.
+    measured: Option<Measured>,
+    /// What our engine took for the same work, tokens a second.
+    ours: f64,
+}
+
+impl Measured {
+    fn speed(&self) -> f64 {
+        self.tokens as f64 / self.seconds
+    }
+}
+
 /// Listens to everything and keeps a sum, so that nothing that is told can be left out.
 struct Listener {
     wanted: Wanted,
@@ -105,18 +120,23 @@ pub(super) fn run(args: &Bench) -> Result<(), Error> {
     }
     let tokens = tokens(args, &path)?;
     let file = folder.join("forward-tokens.json");
-    let json = serde_json::to_string(&tokens).map_err(|error| Error::Failed(error.to_string()))?;
+    let json = serde_json::to_string(&tokens).map_err(Error::failed)?;
     std::fs::write(&file, json).map_err(Error::io("write", &file))?;
 
     let logits = Wanted { logits: true, ..Wanted::default() };
-    let mut rows: Vec<(String, Option<Measured>)> = vec![
-        ("**ours**, logits at every position".into(), Some(ours(args, &path, &tokens, logits)?)),
-        ("**ours**, all taps".into(), Some(ours(args, &path, &tokens, forward::ALL_TAPS)?)),
+    let (with_logits, with_all) = (ours(args, &path, &tokens, logits)?, ours(args, &path, &tokens, forward::ALL_TAPS)?);
+    let (logits_speed, all_speed) = (with_logits.speed(), with_all.speed());
+    let row = |title: &str, measured, ours| Row { title: title.into(), measured, ours };
+    let mut rows = vec![
+        row("**ours**, logits at every position", Some(with_logits), logits_speed),
+        row("**ours**, all taps", Some(with_all), all_speed),
     ];
     let python = args.python.clone().or_else(|| measure::python_with(&folder, "transformers"));
-    for (what, title) in [("logits", "transformers f32, logits"), ("attention", "transformers f32, `output_attentions` and hidden states")]
-    {
-        rows.push((title.into(), theirs(args, python.as_deref(), "transformers", &path, &file, &[what])?));
+    for (what, title, ours) in [
+        ("logits", "transformers f32, logits", logits_speed),
+        ("attention", "transformers f32, `output_attentions` and hidden states", all_speed),
+    ] {
+        rows.push(row(title, theirs(args, python.as_deref(), "transformers", &path, &file, &[what])?, ours));
     }
     let llama_python = args.llama_python.clone().or_else(|| measure::python_with(&folder, "llama_cpp"));
     let gguf = match args.model {
@@ -127,22 +147,21 @@ pub(super) fn run(args: &Bench) -> Result<(), Error> {
         Some(gguf) => theirs(args, llama_python.as_deref(), "llama.cpp", &gguf, &file, &[])?,
         None => None,
     };
-    rows.push(("llama.cpp, logits at every position".into(), llama));
+    rows.push(row("llama.cpp, logits at every position", llama, logits_speed));
     say(&table(args, name, &tokens, &rows));
     Ok(())
 }
 
 /// Ids of the prompts. The random llama's tokenizer knows no language: its ids are drawn, as many as Gemma's tokens would be about.
 fn tokens(args: &Bench, path: &Path) -> Result<Vec<Vec<u32>>, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::Failed(error.to_string());
-    let shared = PromptSet::shared().map_err(|error| failed(&error))?;
+    let shared = PromptSet::shared().map_err(Error::failed)?;
     let n = shared.prompts.len();
     let chosen = (0..args.prompts.min(n)).map(|i| &shared.prompts[i * n / args.prompts.min(n)]);
     match args.model {
         Subject::Gemma => {
-            let model = Model::open(path).map_err(|error| failed(&error))?;
-            let tokenizer = Tokenizer::of(&model).map_err(|error| failed(&error))?;
-            chosen.map(|prompt| tokenizer.encode(&prompt.text).map(|encoded| encoded.ids).map_err(|error| failed(&error))).collect()
+            let model = Model::open(path).map_err(Error::failed)?;
+            let tokenizer = Tokenizer::of(&model).map_err(Error::failed)?;
+            chosen.map(|prompt| tokenizer.encode(&prompt.text).map(|encoded| encoded.ids).map_err(Error::failed)).collect()
         }
         Subject::OneBillion => {
             Ok(chosen.map(|prompt| prompt.text.bytes().step_by(4).map(|b| u32::from(b) * 331 % 100_000).collect()).collect())
@@ -151,16 +170,15 @@ fn tokens(args: &Bench, path: &Path) -> Result<Vec<Vec<u32>>, Error> {
 }
 
 fn ours(args: &Bench, path: &Path, tokens: &[Vec<u32>], wanted: Wanted) -> Result<Measured, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::Failed(error.to_string());
-    let model = Model::open(path).map_err(|error| failed(&error))?;
-    let network = Network::open(&model).map_err(|error| failed(&error))?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(|error| failed(&error))?;
+    let model = Model::open(path).map_err(Error::failed)?;
+    let network = Network::open(&model).map_err(Error::failed)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Error::failed)?;
     let mut best = f64::INFINITY;
     machine::forget_peak_memory();
     for _ in 0..args.repeats {
         let listener = Listener { wanted, heard: AtomicU64::new(0) };
         let start = Instant::now();
-        pool.install(|| network.run(tokens, &listener, &|_| ())).map_err(|error| failed(&error))?;
+        pool.install(|| network.run(tokens, &listener, &|_| ())).map_err(Error::failed)?;
         let seconds = start.elapsed().as_secs_f64();
         note(&format!("ours: {seconds:.1} s, heard {}", listener.heard.into_inner()));
         best = if seconds < best { seconds } else { best };
@@ -220,7 +238,7 @@ fn to_gguf(python: Option<&Path>, model: &Path, folder: &Path) -> Result<Option<
     Ok(Some(target))
 }
 
-fn table(args: &Bench, name: &str, tokens: &[Vec<u32>], rows: &[(String, Option<Measured>)]) -> String {
+fn table(args: &Bench, name: &str, tokens: &[Vec<u32>], rows: &[Row]) -> String {
     let n: usize = tokens.iter().map(Vec::len).sum();
     let mut lines = vec![
         format!(
@@ -234,17 +252,13 @@ fn table(args: &Bench, name: &str, tokens: &[Vec<u32>], rows: &[(String, Option<
         "| engine | tokens a second | seconds | peak, MiB | ours over it |".into(),
         "|---|---:|---:|---:|---:|".into(),
     ];
-    let speed = |measured: &Measured| measured.tokens as f64 / measured.seconds;
-    let of = |index: usize| rows[index].1.as_ref().map(speed);
-    for (index, (title, measured)) in rows.iter().enumerate() {
-        // Attention is held against attention, logits against logits.
-        let ours = if index == 1 || index == 3 { of(1) } else { of(0) };
+    for Row { title, measured, ours } in rows {
         lines.push(match measured {
             Some(measured) => {
                 let batch = measured.batch.map_or(String::new(), |n| format!(", batches of {n}"));
                 let version = if measured.version.is_empty() { String::new() } else { format!(" ({}{batch})", measured.version) };
-                let ratio = ours.map_or("–".into(), |ours| format!("{:.2}", ours / speed(measured)));
-                format!("| {title}{version} | {:.0} | {:.1} | {:.0} | {ratio} |", speed(measured), measured.seconds, measured.peak_mib)
+                let (speed, ratio) = (measured.speed(), ours / measured.speed());
+                format!("| {title}{version} | {speed:.0} | {:.1} | {:.0} | {ratio:.2} |", measured.seconds, measured.peak_mib)
             }
             None => format!("| {title} | not there | – | – | – |"),
         });
