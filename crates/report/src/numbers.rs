@@ -89,10 +89,13 @@ pub(crate) fn four_decimals(value: f64) -> String {
     if value < 0.0 && text != "0.0000" { format!("{MINUS}{text}") } else { text }
 }
 
-/// A number in a table of thousands, or on one line with its like; never rounded up to 1.
+/// What the rounding of 32-bit numbers leaves of 1, at most, over the sums that reports quote.
+const ROUNDING: f64 = 1e-6;
+
+/// A number in a table of thousands, or on one line with its like; never rounded up to 1 but from what rounding alone took away.
 pub(crate) fn three_decimals(value: f64) -> String {
     let text = format!("{:.3}", value.abs());
-    let text = if text == "1.000" && value.abs() < 1.0 - 1e-10 { plain(value.abs()) } else { text };
+    let text = if text == "1.000" && value.abs() < 1.0 - ROUNDING { plain(value.abs()) } else { text };
     if value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("{MINUS}{text}") } else { text }
 }
 
