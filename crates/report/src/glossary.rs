@@ -44,12 +44,12 @@ pub const AVOIDED: &[(&str, &str)] = &[
     ("proves, guilty, stolen, match", "supports derivation over independence, and by how much"),
     ("score, similarity in per cent", "statistic"),
     ("tensor type, tensor key", "role"),
-    ("white box, grey box, black box", "access: weights, tokenizer"),
+    ("white box, grey box, black box", "access: weights, tokenizer, activations, logits"),
 ];
 
 /// Every word that has a sense of its own here, in alphabetical order.
 pub const TERMS: &[Term] = &[
-    code("access", "What a method needs of both sides: their weights, their tokenizer."),
+    code("access", "What a method needs of both sides: their weights, their tokenizer, their activations, their logits."),
     term("adapter", "A relation: the difference between the two models has low rank, as adapter training leaves it."),
     term("alignment", "Agreement of units that have the same index in both models."),
     term("asymptotic", "A kind of p-value: from the law that the statistic approaches when there are many units."),
@@ -120,6 +120,7 @@ pub const TERMS: &[Term] = &[
         "likelihood ratio",
         "How many times more probable the observations are if the suspect derives from the reference than if it does not.",
     ),
+    term("logits", "The numbers that a model gives every token as the next one, before they become probabilities."),
     term("margin", "How far the suspect lies from the controls, block by block, measured by how far the controls lie from one another."),
     term("merge", "A relation: a weighted sum of the weights of several models."),
     always("method", "One way to gather evidence; its card says what it tests, survives and fails on."),
@@ -129,10 +130,16 @@ pub const TERMS: &[Term] = &[
     ),
     always("null hypothesis", "What a p-value assumes: here, that the two models were initialised independently."),
     code("observation", "What a method gives: a statistic, perhaps a p-value, and how the number came about."),
+    term(
+        "observation file",
+        "What one model does on one set of prompts, in a file that is compared in the model's place: it holds no weights, and names the digest of \
+         the weights that it was made of.",
+    ),
     always("p-value", "The chance, if the null hypothesis holds, of an observation at least as extreme as this one."),
     term("partial", "A relation: only some of the tensors are shared, the embeddings for example."),
     term("permutation", "A kind of p-value: counted over random reorderings; never below one in their number."),
     term("permuted", "A relation: the hidden units stand in another order."),
+    term("prompts", "The texts that all models of a report were run on; their digest says which."),
     term("pruned", "A relation: weights or units were removed."),
     term("quantized", "A relation: the same values, stored with fewer bits."),
     always("reference", "The model that the suspect is held against."),
@@ -150,6 +157,7 @@ pub const TERMS: &[Term] = &[
         "shape class",
         "Models of equal width, number of blocks and MLP units, whatever their family is called; by it the registry finds controls for a reference.",
     ),
+    code("sketch", "A short list of numbers that stands for a long one: inner products of sketches estimate those of the lists."),
     code("slot", "A role at a place: `3.mlp_up`, block 3's MLP up matrix."),
     code(
         "space",
@@ -162,6 +170,7 @@ pub const TERMS: &[Term] = &[
         "A copy of the suspect with its units in random order. It is no model: it shows what chance reaches, not what an independent \
          model trained on the same data reaches.",
     ),
+    code("tap", "A place of a forward pass where numbers are told: attention, residual stream, MLP units, logits."),
     always("tensor root", "A digest over the digests of all tensors; equal for equal values, whatever the file format."),
     term("unit", "One hidden neuron of a block: a row of the matrices that write it and a column of the one that reads it."),
     term(
