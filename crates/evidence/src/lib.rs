@@ -7,6 +7,7 @@ mod blocks;
 mod card;
 mod common_logits;
 mod correspondence;
+mod depth;
 mod grid;
 mod matching;
 mod method;

@@ -4,9 +4,10 @@
 //! of its sketch, whose random signs are independent, give two noisy looks at the same correlations. They tell whether a counterpart is found
 //! again, and not whether anything else than these correlations confirms it.
 
-use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
 use super::units::largest;
 use crate::blocks::monotone_path;
+use crate::depth::{relative_depth, same_depth};
 use crate::method::MethodError;
 use crate::products::tiled_products;
 use forward::Observation;
@@ -127,12 +128,11 @@ fn in_full(
     }
     let is_gated = ours[0].width == SKETCH_WIDTH;
     let group = |layer| Group { stack: Stack::Single, layer, expert: None };
-    let last = suspect.subject.n_layers.saturating_sub(1).max(1);
     Ok(Some(BlockMatch {
         suspect: group(col),
         reference: group(row),
         is_on_path,
-        depth: col as f64 / last as f64,
+        depth: relative_depth(col, suspect.subject.n_layers),
         n_reference,
         n_suspect,
         agreements: vec![Agreement { views: if is_gated { GATED } else { HALVES }, units: agreeing(&assignments[0], &assignments[1]) }],

@@ -14,7 +14,6 @@ mod units;
 pub use blocks::{Agreement, BlockMatch, Group, MATCHED};
 pub use tokens::MIN_TOKENS;
 
-pub(crate) use blocks::same_depth;
 pub(crate) use by_activations::match_units;
 pub(crate) use by_index::ByIndex;
 pub(crate) use tokens::{TokenVectors, Tokens};

@@ -1,9 +1,10 @@
 //! Hidden units matched by three views: what they read (gate, up) and what they write (down), each as numbers over tokens.
 
-use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
 use super::by_index::{ByIndex, DrawnUnits};
 use super::tokens::{StackTokens, TokenVectors, Tokens};
 use crate::blocks::{BlockMatrix, monotone_path};
+use crate::depth::{relative_depth, same_depth};
 use crate::method::MethodError;
 use crate::products::tiled_products;
 use rayon::prelude::*;
@@ -165,8 +166,8 @@ pub(super) fn find(
     };
     let path_of_matrix = theirs.iter().enumerate().map(|(col, _)| pairs_in_full.iter().find(|p| p.1 == col && p.2).map(|p| p.0)).collect();
     let (mut blocks, by_index): (Vec<BlockMatch>, Vec<Option<ByIndex>>) = found.into_iter().unzip();
-    let depths: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer)).collect();
-    blocks.iter_mut().for_each(|b| b.depth = b.suspect.layer as f64 / depths[&b.suspect.stack].max(1) as f64);
+    let n_layers: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer + 1)).collect();
+    blocks.iter_mut().for_each(|b| b.depth = relative_depth(b.suspect.layer, n_layers[&b.suspect.stack]));
     Ok(Units { blocks, by_index: by_index.into_iter().flatten().collect(), matrix: BlockMatrix { path: path_of_matrix, ..matrix }, path })
 }
 
