@@ -7,6 +7,7 @@
 mod blocks;
 mod by_activations;
 mod by_index;
+mod fitting;
 mod heads;
 mod tokens;
 mod units;
