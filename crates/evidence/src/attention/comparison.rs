@@ -8,13 +8,10 @@ use super::residual::{Covariations, Residual};
 use super::stage::{At, Lacking, StageSums, WantedSums};
 use crate::depth::relative_depth;
 use crate::method::MethodError;
-use crate::outputs::Outputs;
+use crate::outputs::{LEAST_CONTROLS, Outputs};
 use forward::Observation;
 use stats::InputError;
 use stats::correlation::{CrossSums, PearsonSums};
-
-/// Controls besides the model in question without which nobody can say what independent models share.
-pub(crate) const LEAST_CONTROLS: usize = 2;
 
 /// How much of a comparison is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
