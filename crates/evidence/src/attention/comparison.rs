@@ -7,7 +7,7 @@ use super::pairing::{Stage, Task, of_control, stages};
 use super::residual::{Covariations, Residual};
 use super::stage::{At, Lacking, StageSums, WantedSums};
 use crate::depth::relative_depth;
-use crate::method::MethodError;
+use crate::method::{MethodError, Outcome};
 use crate::outputs::{LEAST_CONTROLS, Outputs};
 use forward::Observation;
 use stats::InputError;
@@ -31,6 +31,16 @@ pub(crate) enum NoComparison {
     NotApplicable(String),
     /// It failed.
     Failed(MethodError),
+}
+
+impl NoComparison {
+    /// As a method's answer.
+    pub(crate) fn into_outcome(self) -> Result<Outcome, MethodError> {
+        match self {
+            Self::NotApplicable(why) => Ok(Outcome::not_applicable(why)),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 impl From<InputError> for NoComparison {
