@@ -18,6 +18,7 @@ mod pairing;
 mod prepared;
 mod products;
 mod registry;
+mod relation;
 mod restored;
 mod sample;
 mod shared_space;
@@ -29,12 +30,11 @@ pub use blocks::BlockMatrix;
 pub use card::{Access, Card, HEADINGS, NullBasis, Preparation, Quantity, Question, Tail};
 pub use correspondence::{Correspondence, How, Pair};
 pub use matching::{Agreement, BlockMatch, Group, MATCHED, MIN_TOKENS, Matching, Unmatched};
-pub use method::{
-    BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Relation, Scale, Synthetic,
-};
+pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Scale, Synthetic};
 pub use outputs::Outputs;
 pub use pair_pass::moments;
 pub use prepared::{Advance, Prepared};
 pub use registry::METHODS;
+pub use relation::{Relation, RelationKind};
 pub use restored::{Remainder, Restored, RestoredRole, UndonePicture};
 pub use side::{ConstantWeight, Side};
