@@ -85,7 +85,7 @@ pub(crate) fn path_in_words(path: impl Iterator<Item = Option<String>>) -> Strin
 fn is_whole(side: &Side<'_>) -> bool {
     let Some(binding) = &side.model.binding else { return false };
     let blocks: BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
-    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let n_blocks = binding.n_blocks();
     let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
     !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }

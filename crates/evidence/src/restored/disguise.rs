@@ -166,9 +166,8 @@ fn pruned(blocks: &[&BlockMatch]) -> Option<String> {
 
 /// Matched blocks that stand elsewhere than in the reference, or are fewer or more.
 fn layers_changed(matching: &Matching<'_>, blocks: &[&BlockMatch]) -> Option<String> {
-    let n_layers = |model: &Canonical<'_>| model.binding().layers.iter().map(|&(_, n)| n).sum::<usize>();
     let moved = blocks.iter().any(|b| b.reference.layer != b.suspect.layer);
-    if blocks.is_empty() || !(moved || n_layers(&matching.reference) != n_layers(&matching.suspect)) {
+    if blocks.is_empty() || !(moved || matching.reference.binding().n_blocks() != matching.suspect.binding().n_blocks()) {
         return None;
     }
     let first_experts = matching.units.iter().filter(|b| b.suspect.expert.unwrap_or(0) == 0);
