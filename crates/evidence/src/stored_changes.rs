@@ -14,7 +14,7 @@ use stats::sampling;
 use std::collections::BTreeSet;
 
 /// Share of the reference's non-zero values that must have become zero.
-const PRUNED: f64 = 0.05;
+pub(crate) const PRUNED: f64 = 0.05;
 /// Rows and columns read of a pair to see how its values were rounded.
 const LOOK_ROWS: usize = 16;
 const LOOK_COLS: usize = 4096;

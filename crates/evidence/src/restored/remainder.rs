@@ -6,15 +6,14 @@ use crate::grid::{self, GRID_ROUNDING};
 use crate::matching::Matching;
 use crate::method::MethodError;
 use crate::relation::{Relation, RelationKind};
+use crate::stored_changes::PRUNED;
 use sources::{Encoding, Model, Slot, TensorSource, Weight, view};
 use stats::order::median;
 use std::collections::BTreeSet;
 
 /// Differences that storing in 16 bits leaves after a turn, and storing in 32.
 const ROUNDING: [f64; 2] = [0.006, 1e-4];
-/// Share of values that must have become zero.
-const PRUNED: f64 = 0.05;
-/// Rank of a difference that still is low.
+/// Rank of a difference that still is low. Smaller than for stored matrices, which are read whole: here a role has no more rows than units are drawn.
 const LOW_RANK: usize = 64;
 
 /// Sums over pairs of values.
