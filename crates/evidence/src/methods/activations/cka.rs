@@ -42,7 +42,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "CKA", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("CKA"),
         needs: Preparation::Outputs,
         access: &[Access::Activations],
         reference: "Kornblith et al. 2019; Song et al. 2012, eq. 5",

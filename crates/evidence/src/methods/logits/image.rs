@@ -46,7 +46,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "s", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("s"),
         needs: Preparation::Outputs,
         access: &[Access::Logits],
         reference: "Finlayson, Ren and Swayamdipta, arXiv 2403.09539 and 2510.14086",

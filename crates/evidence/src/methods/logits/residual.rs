@@ -43,7 +43,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("r"),
         needs: Preparation::Outputs,
         access: &[Access::Logits],
         reference: "partial correlation; ours as a method",

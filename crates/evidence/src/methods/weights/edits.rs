@@ -44,7 +44,7 @@ card! {
         question: Question::Derivation,
         null: "no null hypothesis: a description, given derivation",
         null_basis: NullBasis::None,
-        statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("share"),
         needs: Preparation::Matching,
         access: &[Access::Weights],
         reference: "Halko, Martinsson, Tropp 2011",
