@@ -75,11 +75,17 @@ pub(crate) fn monotone_path(n_reference: usize, n_suspect: usize, value: impl Fn
     path
 }
 
+/// Which blocks of the reference the suspect's come from; one that resembles none is new.
+pub(crate) fn path_in_words(path: impl Iterator<Item = Option<String>>) -> String {
+    let path: Vec<String> = path.map(|block| block.unwrap_or_else(|| "new".into())).collect();
+    format!("the suspect's blocks come from the reference's blocks {}", path.join(", "))
+}
+
 /// Whether a checkpoint holds a model from its first block to its last: one with a table of tokens, and without gaps among the blocks.
 fn is_whole(side: &Side<'_>) -> bool {
     let Some(binding) = &side.model.binding else { return false };
     let blocks: BTreeSet<_> = side.weights.iter().filter_map(|w| Some((w.slot?.stack, w.slot?.layer?))).collect();
-    let n_blocks: usize = binding.layers.iter().map(|&(_, n)| n).sum();
+    let n_blocks = binding.n_blocks();
     let has_table = side.weights.iter().any(|w| w.slot.is_some_and(|slot| slot.role == Role::Embed));
     !side.model.is_truncated && has_table && n_blocks > 0 && blocks.len() == n_blocks
 }

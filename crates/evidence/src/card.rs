@@ -58,6 +58,18 @@ pub struct Quantity {
     pub tail: Tail,
 }
 
+impl Quantity {
+    /// From -1 to 1, of which large values count.
+    pub(crate) const fn correlation(symbol: &'static str) -> Self {
+        Self { symbol, unit: "1", range: (-1.0, 1.0), tail: Tail::Upper }
+    }
+
+    /// From 0 to 1, of which large values count.
+    pub(crate) const fn share(symbol: &'static str) -> Self {
+        Self { symbol, unit: "1", range: (0.0, 1.0), tail: Tail::Upper }
+    }
+}
+
 /// What the null distribution of a method's p-value rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NullBasis {
@@ -153,7 +165,7 @@ macro_rules! card {
     ($(#[doc = $doc:literal])* $vis:vis static $name:ident = { $($field:ident: $value:expr),* $(,)? }) => {
         $(#[doc = $doc])*
         $vis static $name: $crate::card::Card = {
-            use $crate::card::{Access, NullBasis, Preparation, Quantity, Question, Tail};
+            use $crate::card::{Access, NullBasis, Preparation, Quantity, Question};
             $crate::card::Card { doc: &[$($doc),*], $($field: $value),* }
         };
     };

@@ -5,6 +5,11 @@ use forward::observation::{Logits, WordAt};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
+/// Positions at which all of the models must have been asked.
+const MIN_POSITIONS: usize = 128;
+/// Positions of one task; they decide the last bits, so they do not depend on the number of threads.
+pub(crate) const TILE: usize = 64;
+
 /// Where several models' logits can be laid side by side.
 #[derive(Debug)]
 pub(crate) struct CommonLogits<'a> {
@@ -16,10 +21,11 @@ pub(crate) struct CommonLogits<'a> {
 }
 
 impl<'a> CommonLogits<'a> {
-    /// Of models that all give logits; `None` where one does not, with its place.
-    pub(crate) fn of(models: &[&'a Observation]) -> Result<Self, usize> {
-        let logits: Vec<&Logits> =
-            models.iter().enumerate().map(|(i, model)| model.logits.as_ref().ok_or(i)).collect::<Result<_, usize>>()?;
+    /// Of the reference, the suspect and any controls; if one of them gives no logits, the reason for the report.
+    pub(crate) fn of(models: &[&'a Observation]) -> Result<Self, String> {
+        let names = ["the reference", "the suspect"].into_iter().chain(std::iter::repeat("a control"));
+        let of = |(model, name): (&&'a Observation, &str)| model.logits.as_ref().ok_or_else(|| format!("{name} gives no logits"));
+        let logits: Vec<&Logits> = models.iter().zip(names).map(of).collect::<Result<_, String>>()?;
         let tokens: Vec<BTreeMap<&[u8], usize>> =
             logits.iter().map(|l| l.token_bytes.iter().enumerate().map(|(i, bytes)| (bytes.as_slice(), i)).collect()).collect();
         let positions: Vec<BTreeMap<WordAt, usize>> =
@@ -30,14 +36,23 @@ impl<'a> CommonLogits<'a> {
         Ok(Self { logits, rows, columns })
     }
 
-    /// Number of common positions.
-    pub(crate) fn n_positions(&self) -> usize {
-        self.rows.first().map_or(0, Vec::len)
+    /// Number of common positions; if they are too few, the reason for the report.
+    pub(crate) fn n_positions(&self) -> Result<usize, String> {
+        let n = self.rows.first().map_or(0, Vec::len);
+        if n < MIN_POSITIONS {
+            return Err(format!("the models were asked at {n} common positions; at least {MIN_POSITIONS} are needed"));
+        }
+        Ok(n)
     }
 
     /// Number of common tokens.
     pub(crate) fn n_tokens(&self) -> usize {
         self.columns.first().map_or(0, Vec::len)
+    }
+
+    /// All logits of a model.
+    pub(crate) fn logits(&self, model: usize) -> &'a Logits {
+        self.logits[model]
     }
 
     /// The columns of a model's own sample that are common.
@@ -49,7 +64,7 @@ impl<'a> CommonLogits<'a> {
     pub(crate) fn values(&self, model: usize) -> Vec<f32> {
         let (logits, columns, width) = (self.logits[model], &self.columns[model], self.n_tokens());
         let n_sampled = logits.tokens.len();
-        let mut values = vec![0.0f32; self.n_positions() * width];
+        let mut values = vec![0.0f32; self.rows[model].len() * width];
         values.par_chunks_mut(width.max(1)).zip(&self.rows[model]).for_each(|(target, &row)| {
             let kept = &logits.values[row * n_sampled..][..n_sampled];
             let mean = columns.iter().map(|&c| f64::from(kept[c])).sum::<f64>() / width as f64;

@@ -5,6 +5,7 @@ use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
 use crate::outputs::Outputs;
+use crate::relation::Relation;
 use crate::restored::Restored;
 use crate::side::Side;
 use forward::NotRunnable;
@@ -201,15 +202,6 @@ impl Explanation {
     pub(crate) fn leaf(label: impl Into<String>, value: f64, unit: &'static str, words: impl Into<String>) -> Self {
         Self { label: label.into(), value: Some(value), unit, words: words.into(), parts: Vec::new() }
     }
-}
-
-/// How the suspect differs from the reference, in the Hub's words where they exist.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Relation {
-    /// `quantized`.
-    pub name: &'static str,
-    /// What was seen.
-    pub words: String,
 }
 
 /// The alignment of one block.

@@ -3,6 +3,9 @@
 use crate::attention::split_alike;
 use forward::{NotRunnable, Observation};
 
+/// Controls besides the model in question without which nobody can say what independent models share: one alone has whims of its own.
+pub(crate) const LEAST_CONTROLS: usize = 2;
+
 /// Observations of both sides and of the controls, on the same prompts.
 #[derive(Debug, Clone, Copy)]
 pub struct Outputs<'a> {

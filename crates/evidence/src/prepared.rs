@@ -90,7 +90,7 @@ impl<'a> Prepared<'a> {
     pub fn observe(&self, methods: &[&dyn Method], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<(&'static Card, Outcome)>, MethodError> {
         let case = self.case();
         let observe = |method: &&dyn Method| {
-            let outcome = match case.lacking(method.card()) {
+            let outcome = match case.lacks_weights(method.card()) {
                 Some(why) => Outcome::not_applicable(why),
                 None => method.observe(&case)?,
             };
@@ -102,16 +102,11 @@ impl<'a> Prepared<'a> {
 }
 
 impl Case<'_> {
-    /// Why a method has nothing to work on here: weights where a side is an observation, outputs where a side could not be run.
-    fn lacking(&self, card: &Card) -> Option<String> {
-        let observed = [("reference", self.reference), ("suspect", self.suspect)].into_iter().find(|(_, side)| side.is_observation);
-        match (observed, &self.outputs) {
-            (Some((name, _)), _) if card.access.contains(&Access::Weights) => {
-                Some(format!("the {name} is an observation, which holds no weights"))
-            }
-            (_, Err(why)) if card.needs == Preparation::Outputs => Some(why.to_string()),
-            _ => None,
-        }
+    /// Why a method that reads weights has none to read. What else a case may lack the methods say themselves.
+    fn lacks_weights(&self, card: &Card) -> Option<String> {
+        let sides = [("reference", self.reference), ("suspect", self.suspect)];
+        let (name, _) = sides.into_iter().find(|(_, side)| side.is_observation && card.access.contains(&Access::Weights))?;
+        Some(format!("the {name} is an observation, which holds no weights"))
     }
 
     /// Elements of each weight of the suspect that correspond to the reference, as it stands or once the disguise is undone.

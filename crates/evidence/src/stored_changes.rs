@@ -3,7 +3,8 @@
 use crate::adapter::{Push, adapter_rank};
 use crate::correspondence::{How, Pair};
 use crate::grid::{self, GRID_ROUNDING};
-use crate::method::{Case, MethodError, Relation};
+use crate::method::{Case, MethodError};
+use crate::relation::{Relation, RelationKind};
 use crate::side::Side;
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use stats::sampling;
 use std::collections::BTreeSet;
 
 /// Share of the reference's non-zero values that must have become zero.
-const PRUNED: f64 = 0.05;
+pub(crate) const PRUNED: f64 = 0.05;
 /// Rows and columns read of a pair to see how its values were rounded.
 const LOOK_ROWS: usize = 16;
 const LOOK_COLS: usize = 4096;
@@ -101,7 +102,7 @@ impl<'a> StoredChanges<'a> {
             self.percent(&rounded),
             Vec::from_iter(forms).join(", ")
         );
-        Some(Relation { name: "quantized", words })
+        Some(Relation { kind: RelationKind::Quantized, words })
     }
 
     /// A change larger than its grid hides the rounding, not that the suspect is stored on a grid.
@@ -114,13 +115,13 @@ impl<'a> StoredChanges<'a> {
         }
         let forms: BTreeSet<String> = stored.iter().map(|pair| stored_form(self.case, pair)).collect();
         let words = format!("{:.1} % of the shared elements are stored as {}", self.percent(&stored), Vec::from_iter(forms).join(", "));
-        Some(Relation { name: "quantized", words })
+        Some(Relation { kind: RelationKind::Quantized, words })
     }
 
     fn pruned(&self, pruned: &[&Pair]) -> Option<Relation> {
         let zeroed: u64 = pruned.iter().map(|p| p.moments.n_zeroed).sum();
         (!pruned.is_empty()).then(|| Relation {
-            name: "pruned",
+            kind: RelationKind::Pruned,
             words: format!(
                 "{:.1} % of the values of {} matrices became zero, in no whole rows' order",
                 100.0 * zeroed as f64 / elements(pruned) as f64,
@@ -139,7 +140,7 @@ impl<'a> StoredChanges<'a> {
         if !self.spectra.is_empty() && ranks.len() == self.spectra.len() && !is_pruned {
             let rank = ranks.iter().max().copied().unwrap_or(0);
             let words = format!("the difference of {} examined matrices has rank {rank} or less, and a rest of rounding", ranks.len());
-            return Some(Relation { name: "adapter", words });
+            return Some(Relation { kind: RelationKind::Adapter, words });
         }
         let median = median(other.iter().filter_map(|p| p.moments.relative_difference()).collect()).unwrap_or(0.0);
         let words = format!(
@@ -147,7 +148,7 @@ impl<'a> StoredChanges<'a> {
             other.len(),
             self.percent(&other)
         );
-        Some(Relation { name: "finetune", words })
+        Some(Relation { kind: RelationKind::Finetune, words })
     }
 
     /// The word for tables that have other rows.
@@ -166,7 +167,7 @@ impl<'a> StoredChanges<'a> {
             reference.rows,
             pair.suspect_weight.rows
         );
-        Some(Relation { name: "vocabulary-changed", words })
+        Some(Relation { kind: RelationKind::VocabularyChanged, words })
     }
 }
 

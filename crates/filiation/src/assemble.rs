@@ -152,8 +152,8 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
             .iter()
             .filter_map(|(_, outcome)| outcome.observed())
             .flat_map(|o| &o.relations)
-            .filter(|relation| verdict.relation.contains(&relation.name))
-            .map(|relation| (relation.name.to_owned(), relation.words.clone()))
+            .filter(|relation| verdict.relation.contains(&relation.kind.name()))
+            .map(|relation| (relation.kind.name().to_owned(), relation.words.clone()))
             .collect(),
         p_value: verdict.strongest.as_ref().map(|s| {
             let (null, null_detail) = null_of(s.p_value);
@@ -211,7 +211,7 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.attention = o.attention.as_deref().map(|claim| attention::claim(case, claim));
             finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
             finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
-                label: r.name.into(),
+                label: r.kind.name().into(),
                 words: r.words.clone(),
                 ..data::Explanation::default()
             }));

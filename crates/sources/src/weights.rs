@@ -234,6 +234,13 @@ pub struct Binding {
     pub undescribed: Vec<usize>,
 }
 
+impl Binding {
+    /// Number of blocks of all stacks.
+    pub fn n_blocks(&self) -> usize {
+        self.layers.iter().map(|&(_, n)| n).sum()
+    }
+}
+
 impl Role {
     /// The role's name in family files and reports.
     pub fn name(self) -> String {

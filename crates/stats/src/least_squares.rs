@@ -1,7 +1,8 @@
 //! Least squares: the map that leads from some rows to others, and the coefficients of a mixture.
 
 use crate::InputError;
-use crate::products::dot;
+use crate::basis::orthonormal_basis;
+use crate::products::{add_gram, dot};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatRef};
 
@@ -24,12 +25,8 @@ pub fn mapped(a: &[f32], b: &[f32], width: usize) -> Result<Vec<f32>, InputError
     let wide = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
     let (a, b) = (wide(a), wide(b));
     // B projected on the row space of A, by an orthonormal basis of it.
-    let decomposition = MatRef::from_row_major_slice(&a, n, width).transpose().col_piv_qr();
-    let r = decomposition.thin_R();
-    let rank = (0..n).take_while(|&i| r[(i, i)].abs() > 1e-9 * r[(0, 0)].abs()).count();
-    let q = decomposition.compute_thin_Q();
-    let q = q.get(.., ..rank);
-    let projected: Mat<f64> = (MatRef::from_row_major_slice(&b, n, width) * q) * q.transpose();
+    let q = orthonormal_basis(MatRef::from_row_major_slice(&a, n, width).transpose(), 1e-9);
+    let projected: Mat<f64> = (MatRef::from_row_major_slice(&b, n, width) * &q) * q.transpose();
     Ok((0..n * width).map(|at| projected[(at / width, at % width)] as f32).collect())
 }
 
@@ -59,12 +56,8 @@ impl Mixture {
 
     /// Adds entries: `xs[k]` and `y` are of one length; entries beyond the shortest are left out.
     pub fn push(&mut self, xs: &[&[f32]], y: &[f32]) {
-        for (i, a) in xs.iter().enumerate().take(self.n) {
-            for (j, b) in xs.iter().enumerate().take(self.n) {
-                self.gram[i * self.n + j] += dot(a, b);
-            }
-            self.products[i] += dot(a, y);
-        }
+        add_gram(&mut self.gram, self.n, xs);
+        self.products.iter_mut().zip(xs).for_each(|(product, x)| *product += dot(x, y));
         self.squares += dot(y, y);
     }
 
@@ -91,11 +84,10 @@ impl Mixture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::{below, generator};
+    use crate::sampling::uniform;
 
     fn draw(label: &str, n: usize) -> Vec<f32> {
-        let mut rng = generator(5, label);
-        (0..n).map(|_| below(&mut rng, 2001) as f32 / 1000.0 - 1.0).collect()
+        uniform(5, label, n)
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod alignment;
 pub mod assignment;
+mod basis;
 pub mod cka;
 pub mod correlation;
 mod error;

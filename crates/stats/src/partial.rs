@@ -1,6 +1,7 @@
 //! Partial correlation: what two series share beyond what further series explain of both.
 
 use crate::InputError;
+use crate::products::add_gram;
 use faer::Mat;
 
 /// Directions of the given series below this share of the largest are rounding, not information.
@@ -33,16 +34,8 @@ impl Covariances {
         if let Some(other) = series.iter().find(|s| s.len() != length) {
             return Err(InputError::new("entries of a series", other.len(), length));
         }
-        for (i, a) in series.iter().enumerate() {
-            self.sums[i] += a.iter().map(|&v| f64::from(v)).sum::<f64>();
-            for (j, b) in series.iter().enumerate().skip(i) {
-                let product = crate::products::dot(a, b);
-                self.products[i * self.n_series + j] += product;
-                if i != j {
-                    self.products[j * self.n_series + i] += product;
-                }
-            }
-        }
+        self.sums.iter_mut().zip(series).for_each(|(sum, a)| *sum += a.iter().map(|&v| f64::from(v)).sum::<f64>());
+        add_gram(&mut self.products, self.n_series, series);
         self.n += length as u64;
         Ok(())
     }
@@ -80,40 +73,36 @@ impl Covariances {
         }
         let r = |a: usize, b: usize| self.at(a, b) / (scale[a] * scale[b]);
         let given: Vec<usize> = given.iter().copied().filter(|&s| varies(s)).collect();
-        let explained = self.explained(&given, i, j, r)?;
-        let rest = |a: usize, b: usize, explained: f64| if a == b { 1.0 - explained } else { r(a, b) - explained };
-        let [ii, jj, ij] = explained;
-        let (vi, vj) = (rest(i, i, ii), rest(j, j, jj));
-        (vi > RANK_TOLERANCE && vj > RANK_TOLERANCE)
-            .then(|| (if i == j { 1.0 } else { rest(i, j, ij) / (vi * vj).sqrt() }).clamp(-1.0, 1.0))
+        let [ii, jj, ij] = explained(&given, i, j, r)?;
+        let (vi, vj) = (1.0 - ii, 1.0 - jj);
+        (vi > RANK_TOLERANCE && vj > RANK_TOLERANCE).then(|| ((r(i, j) - ij) / (vi * vj).sqrt()).clamp(-1.0, 1.0))
     }
+}
 
-    /// What the given series explain of the variances and of the correlation, as `[ii, jj, ij]`.
-    fn explained(&self, given: &[usize], i: usize, j: usize, r: impl Fn(usize, usize) -> f64) -> Option<[f64; 3]> {
-        if given.is_empty() {
-            return Some([0.0; 3]);
-        }
-        let among = Mat::from_fn(given.len(), given.len(), |a, b| if a == b { 1.0 } else { r(given[a], given[b]) });
-        let eigen = among.self_adjoint_eigen(faer::Side::Lower).ok()?;
-        let largest = eigen.S()[given.len() - 1];
-        let mut explained = [0.0; 3];
-        for k in (0..given.len()).filter(|&k| eigen.S()[k] > RANK_TOLERANCE * largest) {
-            let along = |s: usize| given.iter().enumerate().map(|(g, &other)| eigen.U()[(g, k)] * r(other, s)).sum::<f64>();
-            let (x, y) = (along(i), along(j));
-            [x * x, y * y, x * y].iter().zip(&mut explained).for_each(|(product, sum)| *sum += product / eigen.S()[k]);
-        }
-        Some(explained)
+/// What given series explain of the variances and of the correlation of two others, as `[ii, jj, ij]`.
+fn explained(given: &[usize], i: usize, j: usize, r: impl Fn(usize, usize) -> f64) -> Option<[f64; 3]> {
+    if given.is_empty() {
+        return Some([0.0; 3]);
     }
+    let among = Mat::from_fn(given.len(), given.len(), |a, b| if a == b { 1.0 } else { r(given[a], given[b]) });
+    let eigen = among.self_adjoint_eigen(faer::Side::Lower).ok()?;
+    let largest = eigen.S()[given.len() - 1];
+    let mut explained = [0.0; 3];
+    for k in (0..given.len()).filter(|&k| eigen.S()[k] > RANK_TOLERANCE * largest) {
+        let along = |s: usize| given.iter().enumerate().map(|(g, &other)| eigen.U()[(g, k)] * r(other, s)).sum::<f64>();
+        let (x, y) = (along(i), along(j));
+        [x * x, y * y, x * y].iter().zip(&mut explained).for_each(|(product, sum)| *sum += product / eigen.S()[k]);
+    }
+    Some(explained)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::{below, generator};
+    use crate::sampling::uniform;
 
     fn draw(label: &str, n: usize) -> Vec<f32> {
-        let mut rng = generator(9, label);
-        (0..n).map(|_| below(&mut rng, 2001) as f32 / 1000.0 - 1.0).collect()
+        uniform(9, label, n)
     }
 
     fn of(series: &[&[f32]]) -> Covariances {

@@ -29,6 +29,19 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
 }
 
+/// Adds the products of all pairs of vectors to a symmetric matrix `[n, n]`; vectors beyond `n` are left out.
+pub(crate) fn add_gram(gram: &mut [f64], n: usize, vectors: &[&[f32]]) {
+    for (i, a) in vectors.iter().enumerate().take(n) {
+        for (j, b) in vectors.iter().enumerate().take(n).skip(i) {
+            let product = dot(a, b);
+            gram[i * n + j] += product;
+            if i != j {
+                gram[j * n + i] += product;
+            }
+        }
+    }
+}
+
 /// The cosine of two vectors; 0 where one of them has no length.
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let norm = (dot(a, a) * dot(b, b)).sqrt();

@@ -73,6 +73,13 @@ pub fn draw(seed: u64, label: &str, n: usize, k: usize) -> Vec<usize> {
     chosen.into_iter().map(|index| index as usize).collect()
 }
 
+/// Values in [-1, 1] for tests.
+#[cfg(test)]
+pub(crate) fn uniform(seed: u64, label: &str, n: usize) -> Vec<f32> {
+    let mut rng = generator(seed, label);
+    (0..n).map(|_| below(&mut rng, 2001) as f32 / 1000.0 - 1.0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

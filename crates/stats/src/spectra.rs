@@ -1,6 +1,7 @@
 //! The leading singular values of a matrix that is streamed by rows, twice, and whether it is a low-rank matrix plus noise.
 
 use crate::InputError;
+use crate::basis::orthonormal_basis;
 use crate::sampling::generator;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
@@ -214,18 +215,14 @@ pub fn mean_squared_cosine((a, a_width): (&[f32], usize), (b, b_width): (&[f32],
     }
     let basis = |values: &[f32], width: usize| {
         let wide: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
-        let decomposition = MatRef::from_row_major_slice(&wide, n, width).col_piv_qr();
-        let r = decomposition.thin_R();
-        let largest = r[(0, 0)].abs();
-        let rank = (0..width).take_while(|&i| r[(i, i)].abs() > 1e-6 * largest).count();
-        (decomposition.compute_thin_Q(), rank)
+        orthonormal_basis(MatRef::from_row_major_slice(&wide, n, width), 1e-6)
     };
-    let ((q_a, rank_a), (q_b, rank_b)) = (basis(a, a_width), basis(b, b_width));
-    if rank_a == 0 || rank_b == 0 {
+    let (a, b) = (basis(a, a_width), basis(b, b_width));
+    if a.ncols() == 0 || b.ncols() == 0 {
         return Err(InputError::new("matrix", "all zeros", "a column that is not zero"));
     }
-    let product: Mat<f64> = q_a.get(.., ..rank_a).transpose() * q_b.get(.., ..rank_b);
-    Ok(product.squared_norm_l2() / rank_a.min(rank_b) as f64)
+    let product: Mat<f64> = a.transpose() * &b;
+    Ok(product.squared_norm_l2() / a.ncols().min(b.ncols()) as f64)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The space that some columns span: how much of a vector lies in it, and which combination of the columns gives that part.
 
 use crate::InputError;
+use crate::basis::orthonormal_basis;
 use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
 use faer::{Accum, Mat, MatRef, Par};
@@ -51,10 +52,7 @@ impl Subspace {
             return Ok(Self { basis: plain.compute_thin_Q(), map: plain.thin_R().to_owned() });
         }
         // Slower by far, and needed only where some columns depend on others.
-        let pivoted = matrix.col_piv_qr();
-        let r = pivoted.thin_R();
-        let rank = (0..width).take_while(|&i| r[(i, i)].abs() > RANK_TOLERANCE * r[(0, 0)].abs()).count();
-        let basis = pivoted.compute_thin_Q().get(.., ..rank).to_owned();
+        let basis = orthonormal_basis(matrix, RANK_TOLERANCE);
         let map = basis.transpose() * matrix;
         Ok(Self { basis, map })
     }
@@ -111,11 +109,10 @@ impl Subspace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::{below, generator};
+    use crate::sampling::uniform;
 
     fn draw(label: &str, n: usize) -> Vec<f32> {
-        let mut rng = generator(3, label);
-        (0..n).map(|_| below(&mut rng, 2001) as f32 / 1000.0 - 1.0).collect()
+        uniform(3, label, n)
     }
 
     /// `columns * x` for every row `x` of `xs`.

@@ -162,7 +162,7 @@ pub fn derivation(
     let mut relation: Vec<&'static str> = Vec::new();
     if conclusion == Conclusion::SupportsDerivation {
         for observation in outcomes.iter().filter_map(|(_, outcome)| outcome.observed()) {
-            relation.extend(observation.relations.iter().map(|r| r.name));
+            relation.extend(observation.relations.iter().map(|r| r.kind.name()));
         }
         let mut seen = BTreeSet::new();
         relation.retain(|name| seen.insert(*name));

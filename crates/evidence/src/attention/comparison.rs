@@ -3,17 +3,15 @@
 use super::entries::{Entries, LEAST_PROMPTS};
 use super::matching::{MatchedHeads, matched, mean};
 use super::measures::{CONTROLS_REGRESSED, HEAD_AVERAGED, MATCHED_HEADS, MEASURES, PROMPT_MEAN_REMOVED, RAW_POOLED, SINK_REMOVED};
-use super::pairing::{Stage, Task, depth, of_control, stages};
+use super::pairing::{Stage, Task, of_control, stages};
 use super::residual::{Covariations, Residual};
 use super::stage::{At, Lacking, StageSums, WantedSums};
-use crate::method::MethodError;
-use crate::outputs::Outputs;
+use crate::depth::relative_depth;
+use crate::method::{MethodError, Outcome};
+use crate::outputs::{LEAST_CONTROLS, Outputs};
 use forward::Observation;
 use stats::InputError;
 use stats::correlation::{CrossSums, PearsonSums};
-
-/// Controls besides the model in question without which nobody can say what independent models share.
-pub(crate) const LEAST_CONTROLS: usize = 2;
 
 /// How much of a comparison is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,16 @@ pub(crate) enum NoComparison {
     NotApplicable(String),
     /// It failed.
     Failed(MethodError),
+}
+
+impl NoComparison {
+    /// As a method's answer.
+    pub(crate) fn into_outcome(self) -> Result<Outcome, MethodError> {
+        match self {
+            Self::NotApplicable(why) => Ok(Outcome::not_applicable(why)),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 impl From<InputError> for NoComparison {
@@ -182,7 +190,7 @@ impl<'a> Comparison<'a> {
             let model = task.subject.0;
             let heads = |at: At| self.models[at.0].subject.n_heads;
             let (n_reference, n_subject) = (heads(task.reference), heads(task.subject));
-            let pair = (task.reference, task.subject);
+            let pair = task.pair();
             let matched_by = |sums: Option<&CrossSums>| match sums {
                 Some(sums) => matched_heads(sums, n_reference, n_subject),
                 None => Ok(Vec::new()),
@@ -192,7 +200,7 @@ impl<'a> Comparison<'a> {
             let layer = LayerRow {
                 layer: task.subject.1,
                 reference_layer: task.reference.1,
-                depth: depth(task.subject.1, n_layers[model]),
+                depth: relative_depth(task.subject.1, n_layers[model]),
                 raw: matched_by(raw)?,
                 sink_removed: matched_by(sums.sink_removed.get(&pair))?,
                 prompt_mean_removed: matched_by(sums.deviations.get(&pair))?,

@@ -11,7 +11,7 @@ mod residual;
 mod stage;
 
 pub use claim::{AttentionClaim, ClaimHead, ClaimKind, ClaimMap, ClaimRow, HeadPair};
-pub(crate) use comparison::{Comparison, Extent, LayerRow, NoComparison};
+pub(crate) use comparison::{Comparison, Extent, LayerRow};
 pub(crate) use entries::split_alike;
 pub(crate) use matching::{MatchedHeads, mean};
 pub use measures::{ClaimMeasure, MEASURES};

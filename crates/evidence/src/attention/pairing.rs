@@ -1,6 +1,7 @@
 //! Which blocks stand against which: equal indices where models have equally many, else the same relative depth.
 
 use super::stage::At;
+use crate::depth::{relative_depth, same_depth};
 use std::collections::BTreeSet;
 
 /// A block of a model in the suspect's place against one of the reference.
@@ -10,37 +11,29 @@ pub(super) struct Task {
     pub(super) reference: At,
 }
 
+impl Task {
+    /// Its blocks, the reference's first.
+    pub(super) fn pair(&self) -> (At, At) {
+        (self.reference, self.subject)
+    }
+}
+
 /// Blocks of one relative depth, which are read together.
 #[derive(Debug, Default)]
 pub(super) struct Stage {
     pub(super) tasks: Vec<Task>,
     /// All blocks that the tasks need, each once, in order.
     pub(super) blocks: Vec<At>,
-    /// Each task's blocks, the reference's first.
-    pub(super) pairs: Vec<(At, At)>,
-}
-
-/// The block of a model of `there` blocks at the relative depth of a block of one of `here`, rounded to the nearest, halves up.
-pub(super) fn counterpart(layer: usize, here: usize, there: usize) -> usize {
-    if here == there || here < 2 {
-        return layer.min(there.saturating_sub(1));
-    }
-    (2 * layer * there.saturating_sub(1) + (here - 1)) / (2 * (here - 1))
-}
-
-/// From 0 (first block) to 1 (last).
-pub(super) fn depth(layer: usize, n_layers: usize) -> f64 {
-    layer as f64 / (n_layers.max(2) - 1) as f64
 }
 
 /// The stages of a comparison of the models `subjects` with model 0; models in `regressors` are read at both depths of every task.
 pub(super) fn stages(n_layers: &[usize], subjects: &[usize], regressors: &[usize]) -> Vec<Stage> {
     let task = |subject: usize, layer: usize| Task {
         subject: (subject, layer),
-        reference: (0, counterpart(layer, n_layers[subject], n_layers[0])),
+        reference: (0, same_depth(layer, n_layers[subject], n_layers[0])),
     };
     let mut tasks: Vec<Task> = subjects.iter().flat_map(|&subject| (0..n_layers[subject]).map(move |layer| task(subject, layer))).collect();
-    let depth_of = |task: &Task| depth(task.subject.1, n_layers[task.subject.0]);
+    let depth_of = |task: &Task| relative_depth(task.subject.1, n_layers[task.subject.0]);
     tasks.sort_by(|a, b| depth_of(a).total_cmp(&depth_of(b)).then(a.cmp(b)));
     tasks
         .chunk_by(|a, b| depth_of(a) == depth_of(b))
@@ -52,18 +45,14 @@ pub(super) fn stages(n_layers: &[usize], subjects: &[usize], regressors: &[usize
                     blocks.extend([of_control(control, task.subject, n_layers), of_control(control, task.reference, n_layers)]);
                 }
             }
-            Stage {
-                tasks: tasks.to_vec(),
-                blocks: blocks.into_iter().collect(),
-                pairs: tasks.iter().map(|task| (task.reference, task.subject)).collect(),
-            }
+            Stage { tasks: tasks.to_vec(), blocks: blocks.into_iter().collect() }
         })
         .collect()
 }
 
 /// The block of a control at the depth of another model's block.
 pub(super) fn of_control(control: usize, at: At, n_layers: &[usize]) -> At {
-    (control, counterpart(at.1, n_layers[at.0], n_layers[control]))
+    (control, same_depth(at.1, n_layers[at.0], n_layers[control]))
 }
 
 #[cfg(test)]
@@ -72,11 +61,8 @@ mod tests {
 
     #[test]
     fn blocks_of_one_depth_stand_together() {
-        assert_eq!((0..6).map(|layer| counterpart(layer, 6, 3)).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
-        assert_eq!((0..3).map(|layer| counterpart(layer, 3, 6)).collect::<Vec<_>>(), [0, 3, 5]);
-        assert_eq!([counterpart(0, 1, 4), counterpart(3, 4, 1), counterpart(2, 3, 3)], [0, 0, 2]);
         let stages = stages(&[2, 2, 3], &[1, 2], &[2]);
-        let tasks: Vec<(At, At)> = stages.iter().flat_map(|stage| stage.pairs.clone()).collect();
+        let tasks: Vec<(At, At)> = stages.iter().flat_map(|stage| stage.tasks.iter().map(Task::pair)).collect();
         assert_eq!(tasks, [((0, 0), (1, 0)), ((0, 0), (2, 0)), ((0, 1), (2, 1)), ((0, 1), (1, 1)), ((0, 1), (2, 2))]);
         assert_eq!(stages[0].blocks, [(0, 0), (1, 0), (2, 0)]);
     }

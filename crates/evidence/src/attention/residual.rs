@@ -6,6 +6,7 @@
 //! common with them, and the sides may be exchanged. Everything follows from the covariations of heads; no entry is read again.
 
 use super::stage::{At, StageSums};
+use stats::correlation::PearsonSums;
 
 /// A head whose residual keeps less than this share of its squares is explained by the controls, up to rounding.
 const EXPLAINED: f64 = 1e-5;
@@ -17,20 +18,17 @@ pub(super) struct Covariations<'a>(pub(super) &'a StageSums);
 type Head = (At, usize);
 
 impl Covariations<'_> {
-    fn between(&self, (a, i): Head, (b, j): Head) -> f64 {
+    fn sums(&self, (a, i): Head, (b, j): Head) -> Option<PearsonSums> {
         let sums = &self.0.deviations;
-        match sums.get(&(a, b)) {
-            Some(found) => found.pair(i, j).covariation(),
-            None => sums.get(&(b, a)).map_or(0.0, |found| found.pair(j, i).covariation()),
-        }
+        sums.get(&(a, b)).map(|found| found.pair(i, j)).or_else(|| Some(sums.get(&(b, a))?.pair(j, i)))
     }
 
-    fn correlation(&self, (a, i): Head, (b, j): Head) -> Option<f64> {
-        let sums = &self.0.deviations;
-        match sums.get(&(a, b)) {
-            Some(found) => found.pair(i, j).correlation(),
-            None => sums.get(&(b, a))?.pair(j, i).correlation(),
-        }
+    fn between(&self, a: Head, b: Head) -> f64 {
+        self.sums(a, b).map_or(0.0, |sums| sums.covariation())
+    }
+
+    fn correlation(&self, a: Head, b: Head) -> Option<f64> {
+        self.sums(a, b)?.correlation()
     }
 }
 

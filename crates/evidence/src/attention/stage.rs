@@ -1,7 +1,7 @@
 //! Sums over all prompts at one relative depth: what every head has in common with every head of the other models there.
 
 use super::entries::{Entries, Forms, Means};
-use super::pairing::Stage;
+use super::pairing::{Stage, Task};
 use forward::Observation;
 use rayon::prelude::*;
 use stats::InputError;
@@ -50,7 +50,7 @@ impl From<InputError> for Lacking {
 }
 
 impl StageSums {
-    /// Sums over all prompts. Held at a time are the means of one block of each model, and one prompt for each thread.
+    /// Sums over all prompts. Held at a time are the means of every block of the stage, and one prompt of these blocks for each thread.
     pub(super) fn of(models: &[&Observation], entries: &Entries, stage: &Stage, wanted: WantedSums) -> Result<Self, Lacking> {
         let heads_of = |&at: &At| (0..models[at.0].subject.n_heads).map(move |head| (at, head));
         let is_without_sinks = wanted.sink_removed || wanted.deviations;
@@ -82,7 +82,7 @@ impl StageSums {
             let sums = sums.entry((a, b)).or_insert_with(|| CrossSums::new(heads(a) + more, heads(b) + more));
             sums.add(piece(&pieces[&a]), piece(&pieces[&b]))
         };
-        for &pair in &stage.pairs {
+        for pair in stage.tasks.iter().map(Task::pair) {
             if wanted.raw {
                 add(&mut self.raw, pair, |pieces| &pieces.raw, 1)?;
             }

@@ -143,11 +143,6 @@ pub(super) fn agreeing(a: &[Option<usize>], b: &[Option<usize>]) -> usize {
     a.iter().zip(b).filter(|(x, y)| x.is_some() && x == y).count()
 }
 
-/// The block at the same relative depth.
-pub(crate) fn same_depth(at: usize, n_suspect: usize, n_reference: usize) -> usize {
-    if n_suspect <= 1 { 0 } else { (at as f64 * (n_reference - 1) as f64 / (n_suspect - 1) as f64).round() as usize }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,12 +154,5 @@ mod tests {
         let c = vec![Some(1), Some(2), Some(0), Some(3)];
         assert_eq!(counterparts(&[a.clone(), b.clone(), c.clone()], 4), [Some(0), None, Some(1), Some(3)]);
         assert_eq!((agreeing(&a, &b), agreeing(&b, &c), agreeing(&a, &c)), (1, 2, 0));
-    }
-
-    #[test]
-    fn depths_are_relative() {
-        assert_eq!([0, 1, 2].map(|at| same_depth(at, 3, 5)), [0, 2, 4]);
-        assert_eq!([0, 1, 2, 3, 4].map(|at| same_depth(at, 5, 3)), [0, 1, 1, 2, 2]);
-        assert_eq!(same_depth(0, 1, 7), 0);
     }
 }

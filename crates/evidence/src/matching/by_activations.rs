@@ -4,23 +4,17 @@
 //! of its sketch, whose random signs are independent, give two noisy looks at the same correlations. They tell whether a counterpart is found
 //! again, and not whether anything else than these correlations confirms it.
 
-use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
-use super::units::largest;
+use super::blocks::{Agreement, BlockMatch, Group, agreeing};
+use super::fitting::{self, Assignments, DRAWN_UNITS, largest};
 use crate::blocks::monotone_path;
+use crate::depth::{relative_depth, same_depth};
 use crate::method::MethodError;
-use crate::products::tiled_products;
 use forward::Observation;
 use forward::observation::SKETCH_WIDTH;
 use rayon::prelude::*;
 use sources::Stack;
-use stats::assignment::maximum_weight_assignment;
 use stats::products::normalise_rows;
 use stats::{InputError, sampling};
-
-/// Units drawn of a block of the reference for the pass over all pairs of blocks.
-const DRAWN_UNITS: usize = 256;
-/// Matrices of correlations up to this many entries are solved side by side; larger ones one after another, to hold one at a time.
-const SIDE_BY_SIDE: usize = 4 << 20;
 
 /// One way to see the units of a block: sketches `[units, width]`, rows of length 1.
 struct View {
@@ -61,11 +55,7 @@ impl View {
 
     /// Correlations `[own units, the other's]`.
     fn correlations(&self, other: &Self) -> Result<Vec<f32>, InputError> {
-        let mut correlations = tiled_products(&self.rows, &other.rows, self.width)?;
-        if self.sign_is_free {
-            correlations.iter_mut().for_each(|c| *c = c.abs());
-        }
-        Ok(correlations)
+        fitting::correlations(&self.rows, &other.rows, self.width, self.sign_is_free)
     }
 }
 
@@ -83,15 +73,12 @@ pub(crate) fn match_units(reference: &Observation, suspect: &Observation, seed: 
     let columns: Vec<Vec<Option<f64>>> = (0..n_theirs).map(|layer| look(suspect, layer, &drawn)).collect::<Result<_, MethodError>>()?;
     drop(drawn);
     let path = monotone_path(n_ours, n_theirs, |row, col| columns[col][row]);
-    let of = |(col, row): (usize, &Option<usize>)| {
+    let blocks: Vec<(usize, Option<usize>)> = path.into_iter().enumerate().collect();
+    let of = |&(col, row): &(usize, Option<usize>)| {
         let place = row.map_or((same_depth(col, n_theirs, n_ours), false), |row| (row, true));
         in_full((reference, place.0), (suspect, col), place.1)
     };
-    let found: Vec<Option<BlockMatch>> = if reference.subject.units * suspect.subject.units <= SIDE_BY_SIDE {
-        path.par_iter().enumerate().with_max_len(1).map(of).collect::<Result<_, MethodError>>()?
-    } else {
-        path.iter().enumerate().map(of).collect::<Result<_, MethodError>>()?
-    };
+    let found = fitting::in_full(&blocks, |_| reference.subject.units * suspect.subject.units, of)?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -116,27 +103,21 @@ fn in_full(
 ) -> Result<Option<BlockMatch>, MethodError> {
     let (Some(ours), Some(theirs)) = (views(reference, row), views(suspect, col)) else { return Ok(None) };
     let (n_reference, n_suspect) = (ours[0].n(), theirs[0].n());
-    let mut assignments = Vec::new();
-    let mut is_certified = true;
+    let mut assignments = Assignments::new(n_reference, n_suspect);
     for (a, b) in ours.iter().zip(&theirs) {
-        let matrix = a.correlations(b)?;
-        // Rows are of length 1 or 0, so every entry is finite.
-        let Ok(found) = maximum_weight_assignment(&matrix, n_reference, n_suspect) else { return Ok(None) };
-        is_certified &= found.is_certified();
-        assignments.push(found.column_of_row);
+        assignments.push(&a.correlations(b)?)?;
     }
     let is_gated = ours[0].width == SKETCH_WIDTH;
     let group = |layer| Group { stack: Stack::Single, layer, expert: None };
-    let last = suspect.subject.n_layers.saturating_sub(1).max(1);
     Ok(Some(BlockMatch {
         suspect: group(col),
         reference: group(row),
         is_on_path,
-        depth: col as f64 / last as f64,
+        depth: relative_depth(col, suspect.subject.n_layers),
         n_reference,
         n_suspect,
-        agreements: vec![Agreement { views: if is_gated { GATED } else { HALVES }, units: agreeing(&assignments[0], &assignments[1]) }],
-        counterparts: counterparts(&assignments, n_suspect),
-        is_certified,
+        agreements: vec![Agreement { views: if is_gated { GATED } else { HALVES }, units: assignments.agreeing(0, 1) }],
+        counterparts: assignments.counterparts(),
+        is_certified: assignments.is_certified,
     }))
 }

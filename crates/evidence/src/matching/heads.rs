@@ -4,6 +4,7 @@ use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts};
 use super::by_index::ByIndex;
 use super::tokens::{TokenVectors, Tokens};
 use super::units::Path;
+use crate::depth::relative_depth;
 use crate::method::MethodError;
 use crate::products::tiled_products;
 use rayon::prelude::*;
@@ -136,7 +137,7 @@ pub(super) fn find(
 ) -> Result<(Vec<BlockMatch>, Vec<ByIndex>), MethodError> {
     let ours = head_sketches(reference, &tokens.of_reference(), seed)?;
     let theirs = head_sketches(suspect, &tokens.of_suspect(), seed)?;
-    let last: BTreeMap<Stack, usize> = theirs.keys().map(|g| (g.stack, g.layer)).collect();
+    let n_layers: BTreeMap<Stack, usize> = theirs.keys().map(|g| (g.stack, g.layer + 1)).collect();
     let found: Vec<(BlockMatch, Option<ByIndex>)> = theirs
         .par_iter()
         .filter_map(|(&group, sketches)| {
@@ -167,7 +168,7 @@ pub(super) fn find(
                 suspect: group,
                 reference: at,
                 is_on_path,
-                depth: group.layer as f64 / last[&group.stack].max(1) as f64,
+                depth: relative_depth(group.layer, n_layers[&group.stack]),
                 n_reference: found.n_reference,
                 n_suspect: found.n_suspect,
                 agreements: vec![Agreement {

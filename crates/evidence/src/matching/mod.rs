@@ -7,6 +7,7 @@
 mod blocks;
 mod by_activations;
 mod by_index;
+mod fitting;
 mod heads;
 mod tokens;
 mod units;
@@ -14,7 +15,6 @@ mod units;
 pub use blocks::{Agreement, BlockMatch, Group, MATCHED};
 pub use tokens::MIN_TOKENS;
 
-pub(crate) use blocks::same_depth;
 pub(crate) use by_activations::match_units;
 pub(crate) use by_index::ByIndex;
 pub(crate) use tokens::{TokenVectors, Tokens};

@@ -1,24 +1,22 @@
 //! Hidden units matched by three views: what they read (gate, up) and what they write (down), each as numbers over tokens.
 
-use super::blocks::{Agreement, BlockMatch, Group, agreeing, counterparts, same_depth};
+use super::blocks::{Agreement, BlockMatch, Group, agreeing};
 use super::by_index::{ByIndex, DrawnUnits};
+use super::fitting::{self, Assignments, DRAWN_UNITS, correlations, largest};
 use super::tokens::{StackTokens, TokenVectors, Tokens};
 use crate::blocks::{BlockMatrix, monotone_path};
+use crate::depth::{relative_depth, same_depth};
 use crate::method::MethodError;
 use crate::products::tiled_products;
 use rayon::prelude::*;
 use sources::canonical::Canonical;
 use sources::{Part, Role, Slot, Stack};
-use stats::assignment::maximum_weight_assignment;
 use stats::products::normalise_rows;
-use stats::{InputError, sampling};
+use stats::sampling;
 use std::collections::BTreeMap;
 
-/// Units drawn of a block of the reference, and tokens, for the pass over all pairs of blocks.
-const DRAWN_UNITS: usize = 256;
+/// Tokens drawn for the pass over all pairs of blocks.
 const DRAWN_TOKENS: usize = 256;
-/// Matrices of correlations up to this many entries are solved side by side; larger ones one after another, to hold one at a time.
-const SIDE_BY_SIDE: usize = 4 << 20;
 
 /// One way to see a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,15 +90,6 @@ pub(crate) fn unit_signatures(
     views(gated, gated).iter().map(|view| signatures(model, group.slot(view.role), units, tokens, usize::MAX)).collect()
 }
 
-/// Correlations `[a, b]` of signatures.
-fn correlations(a: &[f32], b: &[f32], n_tokens: usize, sign_is_free: bool) -> Result<Vec<f32>, InputError> {
-    let mut correlations = tiled_products(a, b, n_tokens)?;
-    if sign_is_free {
-        correlations.iter_mut().for_each(|c| *c = c.abs());
-    }
-    Ok(correlations)
-}
-
 /// For each suspect block the reference block, and whether the units say so.
 pub(super) type Path = BTreeMap<(Stack, usize), (usize, bool)>;
 
@@ -157,20 +146,16 @@ pub(super) fn find(
         advance(1);
         Ok(found)
     };
-    let is_small = |&(row, col, _): &(usize, usize, bool)| n_units(reference, ours[row]) * n_units(suspect, theirs[col]) <= SIDE_BY_SIDE;
-    let found: Vec<(BlockMatch, Option<ByIndex>)> = if pairs_in_full.iter().all(is_small) {
-        pairs_in_full.par_iter().with_max_len(1).map(of).collect::<Result<_, _>>()?
-    } else {
-        pairs_in_full.iter().map(of).collect::<Result<_, _>>()?
-    };
+    let n_entries = |&(row, col, _): &(usize, usize, bool)| n_units(reference, ours[row]) * n_units(suspect, theirs[col]);
+    let found = fitting::in_full(&pairs_in_full, n_entries, of)?;
     let path_of_matrix = theirs.iter().enumerate().map(|(col, _)| pairs_in_full.iter().find(|p| p.1 == col && p.2).map(|p| p.0)).collect();
     let (mut blocks, by_index): (Vec<BlockMatch>, Vec<Option<ByIndex>>) = found.into_iter().unzip();
-    let depths: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer)).collect();
-    blocks.iter_mut().for_each(|b| b.depth = b.suspect.layer as f64 / depths[&b.suspect.stack].max(1) as f64);
+    let n_layers: BTreeMap<Stack, usize> = theirs.iter().map(|g| (g.stack, g.layer + 1)).collect();
+    blocks.iter_mut().for_each(|b| b.depth = relative_depth(b.suspect.layer, n_layers[&b.suspect.stack]));
     Ok(Units { blocks, by_index: by_index.into_iter().flatten().collect(), matrix: BlockMatrix { path: path_of_matrix, ..matrix }, path })
 }
 
-/// Signatures of some units of a block, by role; none for a gate that it does not have.
+/// Signatures of some units of a block, by the name of the view; none for a gate that it does not have.
 struct Drawn {
     n_units: usize,
     signatures: BTreeMap<&'static str, Vec<f32>>,
@@ -219,12 +204,6 @@ fn look(
         .collect()
 }
 
-/// The place of the largest value, if that is above zero.
-pub(super) fn largest(row: &[f32]) -> Option<usize> {
-    let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
-    (*best.1 > 0.0).then_some(best.0)
-}
-
 /// Reference and suspect groups to match in full. Experts of one layer share the path; each takes its best counterpart in that layer.
 fn along_path(ours: &[Group], theirs: &[Group], stacks: &[(Stack, Stack)], matrix: &BlockMatrix) -> (Path, Vec<(usize, usize, bool)>) {
     let value = |row: usize, col: usize| matrix.values[row * theirs.len() + col];
@@ -271,8 +250,7 @@ fn in_full(
     let (n_reference, n_suspect) = (n_units(reference, ours), n_units(suspect, theirs));
     let views = views(is_gated(reference, ours), is_gated(suspect, theirs));
     let all = |n: usize| (0..n).collect::<Vec<usize>>();
-    let mut assignments = Vec::new();
-    let mut is_certified = true;
+    let mut assignments = Assignments::new(n_reference, n_suspect);
     let mut drawn = (n_reference == n_suspect).then(|| DrawnUnits::new(theirs, n_suspect, seed));
     for view in views {
         let a = signatures(reference, ours.slot(view.role), &all(n_reference), &tokens.reference, usize::MAX)?;
@@ -283,16 +261,9 @@ fn in_full(
             drawn.push(&a, &b);
         }
         drop((a, b));
-        // Signatures are of length 1 or 0, so every entry is finite.
-        let Ok(found) = maximum_weight_assignment(&matrix, n_reference, n_suspect) else { continue };
-        is_certified &= found.is_certified();
-        assignments.push(found.column_of_row);
+        assignments.push(&matrix)?;
     }
-    let agreements = if assignments.len() == views.len() {
-        pairs(views).iter().map(|&(a, b, views)| Agreement { views, units: agreeing(&assignments[a], &assignments[b]) }).collect()
-    } else {
-        Vec::new()
-    };
+    let agreements = pairs(views).iter().map(|&(a, b, views)| Agreement { views, units: assignments.agreeing(a, b) }).collect();
     let block = BlockMatch {
         suspect: theirs,
         reference: ours,
@@ -301,8 +272,8 @@ fn in_full(
         n_reference,
         n_suspect,
         agreements,
-        counterparts: counterparts(&assignments, n_suspect),
-        is_certified,
+        counterparts: assignments.counterparts(),
+        is_certified: assignments.is_certified,
     };
     Ok((block, drawn.and_then(|drawn| drawn.aligned())))
 }

@@ -1,8 +1,9 @@
 //! What was done to disguise a copy: counted while it is undone, and named in the words of relations.
 
 use super::{Restored, Turn};
+use crate::blocks::path_in_words;
 use crate::matching::{BlockMatch, Matching};
-use crate::method::Relation;
+use crate::relation::{Relation, RelationKind};
 use sources::canonical::Canonical;
 use stats::order::median;
 
@@ -64,16 +65,16 @@ impl Restored {
     pub(crate) fn disguise_relations(&self, matching: &Matching<'_>) -> Vec<Relation> {
         let blocks: Vec<&BlockMatch> = matching.units.iter().filter(|block| block.is_matched()).collect();
         let said = [
-            ("permuted", self.permuted()),
-            ("rotated", self.rotated()),
-            ("rescaled", self.rescaled()),
-            ("upcycled", upcycled(&blocks).into_iter().collect()),
-            ("pruned", pruned(&blocks).into_iter().collect()),
-            ("layers-changed", layers_changed(matching, &blocks).into_iter().collect()),
-            ("vocabulary-changed", self.vocabulary_changed(matching).into_iter().collect()),
+            (RelationKind::Permuted, self.permuted()),
+            (RelationKind::Rotated, self.rotated()),
+            (RelationKind::Rescaled, self.rescaled()),
+            (RelationKind::Upcycled, upcycled(&blocks).into_iter().collect()),
+            (RelationKind::Pruned, pruned(&blocks).into_iter().collect()),
+            (RelationKind::LayersChanged, layers_changed(matching, &blocks).into_iter().collect()),
+            (RelationKind::VocabularyChanged, self.vocabulary_changed(matching).into_iter().collect()),
         ];
         let named = said.into_iter().filter(|(_, words): &(_, Vec<String>)| !words.is_empty());
-        named.map(|(name, words)| Relation { name, words: words.join("; ") }).collect()
+        named.map(|(kind, words)| Relation { kind, words: words.join("; ") }).collect()
     }
 
     fn permuted(&self) -> Vec<String> {
@@ -165,12 +166,10 @@ fn pruned(blocks: &[&BlockMatch]) -> Option<String> {
 
 /// Matched blocks that stand elsewhere than in the reference, or are fewer or more.
 fn layers_changed(matching: &Matching<'_>, blocks: &[&BlockMatch]) -> Option<String> {
-    let n_layers = |model: &Canonical<'_>| model.binding().layers.iter().map(|&(_, n)| n).sum::<usize>();
     let moved = blocks.iter().any(|b| b.reference.layer != b.suspect.layer);
-    if blocks.is_empty() || !(moved || n_layers(&matching.reference) != n_layers(&matching.suspect)) {
+    if blocks.is_empty() || !(moved || matching.reference.binding().n_blocks() != matching.suspect.binding().n_blocks()) {
         return None;
     }
     let first_experts = matching.units.iter().filter(|b| b.suspect.expert.unwrap_or(0) == 0);
-    let path: Vec<String> = first_experts.map(|b| if b.is_matched() { b.reference.to_string() } else { "new".into() }).collect();
-    Some(format!("the suspect's blocks come from the reference's blocks {}", path.join(", ")))
+    Some(path_in_words(first_experts.map(|b| b.is_matched().then(|| b.reference.to_string()))))
 }

@@ -2,7 +2,8 @@
 
 use super::Turn;
 use crate::matching::BlockMatch;
-use crate::method::{MethodError, Relation};
+use crate::method::MethodError;
+use crate::relation::{Relation, RelationKind};
 use sources::Role;
 use sources::canonical::Canonical;
 use stats::least_squares::{Mixture, MixtureFit};
@@ -133,5 +134,5 @@ pub(crate) fn merge(fit: &MixtureFit, singles: &[f64], names: &[String]) -> Opti
         terms.join(" and "),
         fit.residual
     );
-    Some(Relation { name: "merge", words })
+    Some(Relation { kind: RelationKind::Merge, words })
 }

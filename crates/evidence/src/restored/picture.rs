@@ -1,6 +1,6 @@
 //! Units of one block before and after: correlations by stored index, and in the order that matching found.
 
-use super::units::drawn;
+use super::units::{DRAWN, drawn};
 use crate::matching::{BlockMatch, Group, Matching, unit_signatures};
 use crate::method::MethodError;
 use stats::products::row_products;
@@ -28,7 +28,7 @@ pub struct UndonePicture {
 }
 
 pub(super) fn draw(matching: &Matching<'_>, block: &BlockMatch, seed: u64) -> Result<Option<UndonePicture>, MethodError> {
-    let (ours, theirs) = drawn(block, seed);
+    let (ours, theirs) = drawn(block, DRAWN, seed);
     let mut pairs: Vec<(usize, usize)> = ours.into_iter().zip(theirs).filter(|&(unit, _)| unit < block.n_suspect).collect();
     pairs.sort_unstable();
     let step = pairs.len().div_ceil(SIDE).max(1);

@@ -4,16 +4,16 @@ use super::{DifferenceRank, Restored, RestoredRole};
 use crate::adapter::adapter_rank;
 use crate::grid::{self, GRID_ROUNDING};
 use crate::matching::Matching;
-use crate::method::{MethodError, Relation};
+use crate::method::MethodError;
+use crate::relation::{Relation, RelationKind};
+use crate::stored_changes::PRUNED;
 use sources::{Encoding, Model, Slot, TensorSource, Weight, view};
 use stats::order::median;
 use std::collections::BTreeSet;
 
 /// Differences that storing in 16 bits leaves after a turn, and storing in 32.
 const ROUNDING: [f64; 2] = [0.006, 1e-4];
-/// Share of values that must have become zero.
-const PRUNED: f64 = 0.05;
-/// Rank of a difference that still is low.
+/// Rank of a difference that still is low. Smaller than for stored matrices, which are read whole: here a role has no more rows than units are drawn.
 const LOW_RANK: usize = 64;
 
 /// Sums over pairs of values.
@@ -134,11 +134,11 @@ impl Stored {
     fn quantized(&self, difference: f64) -> Relation {
         let forms = self.grids.iter().copied().collect::<Vec<_>>().join(", ");
         let words = format!("{} of {} matrices lie on {forms}; relative difference {difference:.4}", self.on_grid, self.looked);
-        Relation { name: "quantized", words }
+        Relation { kind: RelationKind::Quantized, words }
     }
 
     fn pruned(&self) -> Relation {
-        Relation { name: "pruned", words: format!("{:.0} % of the values are zero", 100.0 * self.zeros) }
+        Relation { kind: RelationKind::Pruned, words: format!("{:.0} % of the values are zero", 100.0 * self.zeros) }
     }
 }
 
@@ -166,10 +166,12 @@ fn changed(roles: &[&RestoredRole], difference: f64) -> Relation {
         DifferenceRank::Full => Some(None),
     });
     match ranks.collect::<Option<Vec<usize>>>().and_then(|ranks| ranks.into_iter().max()) {
-        Some(rank) => Relation { name: "adapter", words: format!("what remains has rank {rank} or less in every examined matrix") },
+        Some(rank) => {
+            Relation { kind: RelationKind::Adapter, words: format!("what remains has rank {rank} or less in every examined matrix") }
+        }
         None => {
             let words = format!("once the disguise is undone, {} roles of blocks differ by {difference:.4} in the median", roles.len());
-            Relation { name: "finetune", words }
+            Relation { kind: RelationKind::Finetune, words }
         }
     }
 }

@@ -10,22 +10,22 @@ use stats::order::median;
 use stats::products::{cosine, dot};
 use std::collections::BTreeMap;
 
-/// Matched units read of a block.
-const DRAWN: usize = 512;
+/// Matched units read of a block, at most.
+pub(super) const DRAWN: usize = 512;
 /// A unit counts as rescaled from this change of its size on, if the change is this many times what then remains: training moves sizes too.
 const RESCALED: f64 = 0.05;
 const RESCALED_OVER_REST: f64 = 3.0;
 /// A token has kept its embedding from this cosine on.
 const TOKEN_KEPT: f64 = 0.5;
 
-/// Some matched units of a block: indices in the reference and in the suspect.
-pub(super) fn drawn(block: &BlockMatch, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    block.drawn_pairs("restored", DRAWN, seed).into_iter().unzip()
+/// At most `most` matched units of a block: indices in the reference and in the suspect.
+pub(super) fn drawn(block: &BlockMatch, most: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    block.drawn_pairs("restored", most, seed).into_iter().unzip()
 }
 
 /// The first reading view that both sides have, of matched units: rows for fitting the basis.
 pub(super) fn anchors(matching: &Matching<'_>, block: &BlockMatch, most: usize, seed: u64) -> Result<(Vec<f32>, Vec<f32>), MethodError> {
-    let (ours, theirs): (Vec<usize>, Vec<usize>) = block.drawn_pairs("restored", DRAWN.min(most), seed).into_iter().unzip();
+    let (ours, theirs) = drawn(block, DRAWN.min(most), seed);
     let role = if is_gated(matching, block) { Role::MlpGate } else { Role::MlpUp };
     vectors(matching, block, role, &ours, &theirs)
 }
@@ -57,7 +57,7 @@ pub(super) fn restore(
     disguise: &mut Disguise,
     ingredients: &mut Ingredients<'_>,
 ) -> Result<Vec<RestoredRole>, MethodError> {
-    let (ours, theirs) = drawn(block, seed);
+    let (ours, theirs) = drawn(block, DRAWN, seed);
     disguise.units += block.n_matched();
     disguise.units_moved += block.n_out_of_order();
     disguise.units_added += block.n_suspect.saturating_sub(block.n_reference);

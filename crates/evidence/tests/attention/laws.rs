@@ -9,13 +9,13 @@ use forward::Observation as Seen;
 const ROUNDING: f64 = 1e-5;
 const PROMPTS: usize = 40;
 
-fn strangers(seeds: std::ops::Range<u64>) -> Vec<Seen> {
-    seeds.map(|seed| Made::new(seed).observe(PROMPTS)).collect()
+fn strangers(seeds: std::ops::Range<u64>, n_prompts: usize) -> Vec<Seen> {
+    seeds.map(|seed| Made::new(seed).observe(n_prompts)).collect()
 }
 
 #[test]
 fn a_model_is_like_itself_in_every_measure() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let answers = compare(&reference, &reference, &controls);
     for (measure, value) in MEASURES.iter().zip(answers.row(0)) {
@@ -31,7 +31,7 @@ fn a_model_is_like_itself_in_every_measure() {
 /// nothing in common beyond controls; a noisy copy has.
 #[test]
 fn sinks_and_positions_are_no_evidence_and_a_noisy_copy_is() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..6));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..6, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let stranger = compare(&reference, &Made::new(9).observe(PROMPTS), &controls);
     let copy = compare(&reference, &Made::new(1).noisy(0.4).observe(PROMPTS), &controls);
@@ -53,7 +53,7 @@ fn sinks_and_positions_are_no_evidence_and_a_noisy_copy_is() {
 /// and not the other way round.
 #[test]
 fn exchanging_the_sides_changes_no_measure() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let wide = Made { heads: 5, order: vec![0, 1, 2, 3, 4], ..Made::new(1) }.noisy(0.5).observe(PROMPTS);
     for suspect in [Made::new(1).noisy(0.5).observe(PROMPTS), Made::new(7).observe(PROMPTS), wide] {
@@ -67,7 +67,7 @@ fn exchanging_the_sides_changes_no_measure() {
 
 #[test]
 fn the_order_of_heads_shows_in_the_pooled_number_alone() {
-    let (reference, controls) = (Made { sink: 1.0, ..Made::new(1) }.observe(PROMPTS), strangers(2..5));
+    let (reference, controls) = (Made { sink: 1.0, ..Made::new(1) }.observe(PROMPTS), strangers(2..5, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let made = Made { sink: 1.0, ..Made::new(1) }.noisy(0.3);
     let plain = compare(&reference, &made.clone().observe(PROMPTS), &controls);
@@ -82,7 +82,7 @@ fn the_order_of_heads_shows_in_the_pooled_number_alone() {
 
 #[test]
 fn the_same_bits_at_any_number_of_threads() {
-    let (reference, suspect, controls) = (Made::new(1).observe(33), Made::new(1).noisy(1.0).observe(33), strangers_on(33));
+    let (reference, suspect, controls) = (Made::new(1).observe(33), Made::new(1).noisy(1.0).observe(33), strangers(2..5, 33));
     let controls: Vec<&Seen> = controls.iter().collect();
     let with_threads = |n: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
@@ -97,13 +97,9 @@ fn the_same_bits_at_any_number_of_threads() {
     }
 }
 
-fn strangers_on(n_prompts: usize) -> Vec<Seen> {
-    (2..5).map(|seed| Made::new(seed).observe(n_prompts)).collect()
-}
-
 #[test]
 fn what_is_not_defined_says_why() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..4));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..4, PROMPTS));
     let all: Vec<&Seen> = controls.iter().collect();
     let suspect = Made { layers: 5, heads: 4, order: vec![0, 1, 2, 3], ..Made::new(1) }.noisy(0.2).observe(PROMPTS);
 
@@ -149,7 +145,7 @@ fn encoders_are_compared_over_all_entries() {
 
 #[test]
 fn other_tokenizers_are_compared_by_words() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..5, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let suspect = Made { pieces: 2, ..Made::new(1) }.noisy(0.3).observe(PROMPTS);
     let stranger = Made { pieces: 2, ..Made::new(8) }.observe(PROMPTS);
@@ -164,7 +160,7 @@ fn other_tokenizers_are_compared_by_words() {
 
 #[test]
 fn maps_show_the_heads_that_are_most_alike_with_the_words_of_their_prompt() {
-    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..4));
+    let (reference, controls) = (Made::new(1).observe(PROMPTS), strangers(2..4, PROMPTS));
     let controls: Vec<&Seen> = controls.iter().collect();
     let answers = compare(&reference, &Made::new(1).noisy(0.3).observe(PROMPTS), &controls);
     let claim = answers.claim();

@@ -1,6 +1,6 @@
 //! `activations.attention`: how alike do the two models attend, as people claim it?
 
-use crate::attention::{AttentionClaim, Comparison, Extent, MatchedHeads, NoComparison, mean};
+use crate::attention::{AttentionClaim, Comparison, Extent, MatchedHeads, mean};
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Scale};
 
@@ -37,7 +37,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::None,
-        statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("r"),
         needs: Preparation::Outputs,
         access: &[Access::Activations],
         reference: "arXiv:2602.16740",
@@ -63,8 +63,7 @@ impl Method for Attention {
                 Some(observation) => Outcome::Observed(Observation { attention, ..observation }),
                 None => Outcome::not_applicable("no head of one side varies, so nothing correlates"),
             }),
-            Err(NoComparison::NotApplicable(why)) => Ok(Outcome::not_applicable(why)),
-            Err(NoComparison::Failed(error)) => Err(error),
+            Err(why) => why.into_outcome(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `activations.attention-residual`: what does the attention of the two models have in common that independent models do not?
 
 use super::attention::observation;
-use crate::attention::{Comparison, Extent, NoComparison};
+use crate::attention::{Comparison, Extent};
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
 use crate::method::{Case, Method, MethodError, Outcome};
 
@@ -40,7 +40,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("r"),
         needs: Preparation::Outputs,
         access: &[Access::Activations],
         reference: "ours",
@@ -61,8 +61,7 @@ impl Method for AttentionResidual {
                 Some(observation) => Outcome::Observed(observation),
                 None => Outcome::not_applicable("no head of one side keeps anything that the controls do not explain"),
             }),
-            Err(NoComparison::NotApplicable(why)) => Ok(Outcome::not_applicable(why)),
-            Err(NoComparison::Failed(error)) => Err(error),
+            Err(why) => why.into_outcome(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `activations.cka`: do the residual streams of the two models lay out the same words alike?
 
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
+use crate::depth::{relative_depth, same_depth};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Profile, ProfilePoint, Scale};
 use crate::products::tiled_products;
 use forward::observation::WordAt;
@@ -41,7 +42,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "CKA", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("CKA"),
         needs: Preparation::Outputs,
         access: &[Access::Activations],
         reference: "Kornblith et al. 2019; Song et al. 2012, eq. 5",
@@ -89,7 +90,7 @@ impl Method for Cka {
         let most = reference.subject.hidden.min(suspect.subject.hidden).div_ceil(4).min(MOST_COMPONENTS);
         let mut alignments = Vec::new();
         for col in 0..n_theirs {
-            let row = crate::matching::same_depth(col, n_theirs, n_ours);
+            let row = same_depth(col, n_theirs, n_ours);
             let (Some(a), Some(b)) = (reference.stream(row), suspect.stream(col)) else { continue };
             let (a, b) = rayon::join(
                 || decomposed(&a, reference.subject.hidden, &ours, most),
@@ -127,13 +128,12 @@ fn observation(alignments: &[Alignment], n: usize, n_theirs: usize) -> Outcome {
         let values: Vec<f64> = observed.iter().filter_map(|(a, _)| a.values[which]).collect();
         values.iter().sum::<f64>() / values.len().max(1) as f64
     };
-    let depth = |a: &Alignment| a.suspect as f64 / (n_theirs - 1).max(1) as f64;
     let points = observed
         .iter()
         .map(|&(a, value)| ProfilePoint {
             label: a.suspect.to_string(),
             reference: a.reference.to_string(),
-            depth: depth(a),
+            depth: relative_depth(a.suspect, n_theirs),
             value,
             n,
             synthetic: None,

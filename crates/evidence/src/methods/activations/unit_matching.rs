@@ -43,7 +43,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "f", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("f"),
         needs: Preparation::Outputs,
         access: &[Access::Activations],
         reference: "ours; assignment by Jonker and Volgenant 1987",

@@ -1,7 +1,7 @@
 //! `logits.image`: could the reference's output layer have given the suspect's logits?
 
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
-use crate::common_logits::{CommonLogits, without_mean_row};
+use crate::common_logits::{CommonLogits, TILE, without_mean_row};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
 use forward::observation::Logits;
 use rayon::prelude::*;
@@ -46,17 +46,12 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "s", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("s"),
         needs: Preparation::Outputs,
         access: &[Access::Logits],
         reference: "Finlayson, Ren and Swayamdipta, arXiv 2403.09539 and 2510.14086",
     }
 }
-
-/// Positions at which both models must have been asked.
-const MIN_POSITIONS: usize = 128;
-/// Positions of one task; they decide the last bits, so they do not depend on the number of threads.
-const TILE: usize = 64;
 
 pub(crate) struct Image;
 
@@ -69,20 +64,20 @@ impl Method for Image {
         let Ok(outputs) = case.outputs else { return Ok(case.without_outputs()) };
         let common = match CommonLogits::of(&[outputs.reference, outputs.suspect]) {
             Ok(common) => common,
-            Err(side) => return Ok(Outcome::not_applicable(format!("the {} gives no logits", ["reference", "suspect"][side]))),
+            Err(why) => return Ok(Outcome::not_applicable(why)),
         };
-        let Some(ours) = &outputs.reference.logits else { return Ok(Outcome::not_applicable("the reference gives no logits")) };
-        let (n, n_tokens, width) = (common.n_positions(), common.n_tokens(), ours.image.rank());
+        let ours = common.logits(0);
+        let (n_tokens, width) = (common.n_tokens(), ours.image.rank());
         let least = width + width.div_ceil(4);
         if n_tokens < least {
             let why =
                 format!("{n_tokens} common tokens for an image of {width} dimensions; at least {least} are needed, or it holds any logits");
             return Ok(Outcome::not_applicable(why));
         }
-        if n < MIN_POSITIONS {
-            let why = format!("the models were asked at {n} common positions; at least {MIN_POSITIONS} are needed");
-            return Ok(Outcome::not_applicable(why));
-        }
+        let n = match common.n_positions() {
+            Ok(n) => n,
+            Err(why) => return Ok(Outcome::not_applicable(why)),
+        };
         let image = restricted(ours, common.columns(0))?;
         let values = common.values(1);
         let split = splits(&image, &values, n_tokens)?;

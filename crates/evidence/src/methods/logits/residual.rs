@@ -1,9 +1,9 @@
 //! `logits.residual`: do the two models' next-token logits agree beyond what independent models explain of both?
 
 use crate::card::{Card, NULL_BESIDE_CONTROLS, card};
-use crate::common_logits::{CommonLogits, without_mean_row};
+use crate::common_logits::{CommonLogits, TILE, without_mean_row};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Scale};
-use crate::outputs::Outputs;
+use crate::outputs::{LEAST_CONTROLS, Outputs};
 use rayon::prelude::*;
 use stats::InputError;
 use stats::partial::Covariances;
@@ -43,21 +43,15 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("r"),
         needs: Preparation::Outputs,
         access: &[Access::Logits],
         reference: "partial correlation; ours as a method",
     }
 }
 
-/// Controls whose logits are regressed out, at least: one alone has whims of its own.
-const MIN_CONTROLS: usize = 2;
 /// Tokens that all of the models must have.
 const MIN_TOKENS: usize = 512;
-/// Positions at which all of the models must have been asked.
-const MIN_POSITIONS: usize = 128;
-/// Positions of one task; they decide the last bits, so they do not depend on the number of threads.
-const TILE: usize = 64;
 
 pub(crate) struct Residual;
 
@@ -68,19 +62,18 @@ impl Method for Residual {
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
         let Ok(outputs) = case.outputs else { return Ok(case.without_outputs()) };
-        let sides = [outputs.reference, outputs.suspect];
-        let Some(name) = ["reference", "suspect"].into_iter().zip(sides).find(|(_, side)| side.logits.is_none()).map(|s| s.0) else {
-            return among(&outputs);
-        };
-        Ok(Outcome::not_applicable(format!("the {name} gives no logits")))
+        match CommonLogits::of(&[outputs.reference, outputs.suspect]) {
+            Ok(_) => among(&outputs),
+            Err(why) => Ok(Outcome::not_applicable(why)),
+        }
     }
 }
 
 fn among(outputs: &Outputs<'_>) -> Result<Outcome, MethodError> {
     let chosen = chosen_controls(outputs);
-    if chosen.len() < MIN_CONTROLS {
+    if chosen.len() < LEAST_CONTROLS {
         let why = format!(
-            "{} of {} controls have logits for {MIN_TOKENS} tokens that both sides have too; at least {MIN_CONTROLS} are needed",
+            "{} of {} controls have logits for {MIN_TOKENS} tokens that both sides have too; at least {LEAST_CONTROLS} are needed",
             chosen.len(),
             outputs.controls.len()
         );
@@ -88,11 +81,12 @@ fn among(outputs: &Outputs<'_>) -> Result<Outcome, MethodError> {
     }
     let mut models = vec![outputs.reference, outputs.suspect];
     models.extend(chosen.iter().map(|&i| outputs.controls[i]));
-    let Ok(common) = CommonLogits::of(&models) else { return Ok(Outcome::not_applicable("a model gives no logits")) };
-    let (n, n_tokens) = (common.n_positions(), common.n_tokens());
-    if n < MIN_POSITIONS {
-        return Ok(Outcome::not_applicable(format!("the models were asked at {n} common positions; at least {MIN_POSITIONS} are needed")));
-    }
+    let found = CommonLogits::of(&models).and_then(|common| Ok((common.n_positions()?, common)));
+    let (n, common) = match found {
+        Ok(found) => found,
+        Err(why) => return Ok(Outcome::not_applicable(why)),
+    };
+    let n_tokens = common.n_tokens();
     let values: Vec<Vec<f32>> = (0..models.len()).map(|model| common.values(model)).collect();
     let as_given = covariances(&values, n_tokens)?;
     let values: Vec<Vec<f32>> = values.iter().map(|values| without_mean_row(values, n_tokens)).collect();

@@ -31,7 +31,7 @@ card! {
         question: Question::Derivation,
         null: "no null hypothesis: context for the other methods",
         null_basis: NullBasis::None,
-        statistic: Quantity { symbol: "J", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("J"),
         needs: Preparation::Correspondence,
         access: &[Access::Tokenizer],
         reference: "none needed",

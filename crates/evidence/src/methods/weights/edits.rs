@@ -1,8 +1,10 @@
 //! `weights.edits`: given that weights are shared, how the suspect differs from the reference.
 
+use crate::blocks::path_in_words;
 use crate::card::{Card, card};
 use crate::correspondence::Pair;
-use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome, Relation};
+use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
+use crate::relation::{Relation, RelationKind};
 use crate::restored::{RestoredRole, merge};
 use crate::stored_changes::{StoredChanges, elements};
 use sources::{Role, Slot};
@@ -42,7 +44,7 @@ card! {
         question: Question::Derivation,
         null: "no null hypothesis: a description, given derivation",
         null_basis: NullBasis::None,
-        statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("share"),
         needs: Preparation::Matching,
         access: &[Access::Weights],
         reference: "Halko, Martinsson, Tropp 2011",
@@ -60,8 +62,7 @@ impl Method for Edits {
     }
 
     fn observe(&self, case: &Case<'_>) -> Result<Outcome, MethodError> {
-        let superseded = |pair: &Pair| is_superseded(case, pair);
-        let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared() && !superseded(p)).collect();
+        let shared: Vec<&Pair> = case.correspondence.pairs.iter().filter(|p| p.is_shared() && !is_superseded(case, p)).collect();
         if shared.is_empty() && case.restored.is_none() {
             return Ok(Outcome::not_applicable(
                 "no tensor of the suspect corresponds to one of the reference, so there is nothing to describe",
@@ -69,20 +70,20 @@ impl Method for Edits {
         }
         let by_weight = case.shared_elements();
         let share = by_weight.iter().sum::<u64>() as f64 / case.suspect.trained_elements().max(1) as f64;
-        let disguise = disguise_relations(case)?;
+        let disguise = disguise_relations(case, &shared)?;
         let stored = StoredChanges::find(case, shared)?;
         let unchanged = stored.unchanged();
 
         let mut relations = Vec::new();
         if unchanged.len() == stored.shared.len() && !unchanged.is_empty() && share >= WHOLE && disguise.is_empty() {
             let words = format!("all {} shared tensors are equal in every element", unchanged.len());
-            relations.push(Relation { name: "identical", words });
+            relations.push(Relation { kind: RelationKind::Identical, words });
         }
         relations.extend(stored.relations());
         relations.extend(layers_changed(case));
         relations.extend(stored.vocabulary_changed());
         for relation in disguise {
-            match relations.iter_mut().find(|known| known.name == relation.name) {
+            match relations.iter_mut().find(|known| known.kind == relation.kind) {
                 // What the stored tensors show is told once; what only matching shows is added.
                 Some(known) if known.words != relation.words => known.words = format!("{}; {}", known.words, relation.words),
                 Some(_) => {}
@@ -90,12 +91,12 @@ impl Method for Edits {
             }
         }
         // What a mixture explains is no fine-tune of one of its parents.
-        if relations.iter().any(|relation| relation.name == "merge") {
-            relations.retain(|relation| relation.name != "finetune");
+        if relations.iter().any(|relation| relation.kind == RelationKind::Merge) {
+            relations.retain(|relation| relation.kind != RelationKind::Finetune);
         }
         if is_partial(case, &by_weight) {
             let words = format!("{:.1} % of the suspect's trained elements correspond to the reference's", 100.0 * share);
-            relations.push(Relation { name: "partial", words });
+            relations.push(Relation { kind: RelationKind::Partial, words });
         }
 
         let n_shared = stored.shared.len();
@@ -115,7 +116,7 @@ impl Method for Edits {
         let words = if relations.is_empty() {
             "no edit could be named".into()
         } else {
-            relations.iter().map(|r| format!("{}: {}", r.name, r.words)).collect::<Vec<_>>().join("; ")
+            relations.iter().map(|r| format!("{}: {}", r.kind.name(), r.words)).collect::<Vec<_>>().join("; ")
         };
         let explanation = Explanation { label: "edits".into(), value: Some(share), unit: "1", words, parts };
         Ok(Outcome::Observed(Observation { relations, ..Observation::new(share, n_shared, None, explanation) }))
@@ -138,17 +139,11 @@ fn is_superseded(case: &Case<'_>, pair: &Pair) -> bool {
     })
 }
 
-/// The disguise, and what remains under it where no tensor shows it as it stands.
-fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
+/// The disguise, and what remains under it where none of the shared tensors shows it as it stands.
+fn disguise_relations(case: &Case<'_>, shared: &[&Pair]) -> Result<Vec<Relation>, MethodError> {
     let (Some(restored), Ok(matching)) = (case.restored, case.matching) else { return Ok(Vec::new()) };
     let mut relations = restored.disguise_relations(matching);
-    let as_stored: Vec<Slot> = case
-        .correspondence
-        .pairs
-        .iter()
-        .filter(|pair| pair.is_shared() && !is_superseded(case, pair))
-        .filter_map(|pair| case.suspect.weights[pair.suspect].slot)
-        .collect();
+    let as_stored: Vec<Slot> = shared.iter().filter_map(|pair| case.suspect.weights[pair.suspect].slot).collect();
     let is_hidden = |role: &RestoredRole| !role.role.is_table() && !as_stored.iter().any(|&slot| role.is_of(slot));
     relations.extend(restored.remainder_relations(matching, &is_hidden, case.seed)?);
     if let Some((fit, singles)) = &restored.mixture {
@@ -162,9 +157,10 @@ fn disguise_relations(case: &Case<'_>) -> Result<Vec<Relation>, MethodError> {
 /// The word for blocks that stand elsewhere.
 fn layers_changed(case: &Case<'_>) -> Option<Relation> {
     let blocks = &case.correspondence.blocks;
-    let path: Vec<String> = blocks.path.iter().map(|p| p.map_or("new".into(), |row| blocks.rows[row].clone())).collect();
-    let words = format!("the suspect's blocks come from the reference's blocks {}", path.join(", "));
-    case.correspondence.layers_changed.then_some(Relation { name: "layers-changed", words })
+    case.correspondence.layers_changed.then(|| Relation {
+        kind: RelationKind::LayersChanged,
+        words: path_in_words(blocks.path.iter().map(|row| Some(blocks.rows[(*row)?].clone()))),
+    })
 }
 
 /// Whether what corresponds is a part of the suspect. New rows of a vocabulary are named as such and make no part of a whole, nor do vectors whose

@@ -33,7 +33,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "r", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("r"),
         needs: Preparation::Matching,
         access: &[Access::Weights, Access::Tokenizer],
         reference: "none needed",

@@ -1,6 +1,6 @@
 //! `weights.haar-bound`: the best signed permutation between two embedding tables, bounded under Haar measure.
 
-use crate::card::{Card, card};
+use crate::card::{Card, Tail, card};
 use crate::method::{Case, Explanation, Method, MethodError, Observation, Outcome};
 use crate::shared_space::same_rows;
 use crate::side::Side;

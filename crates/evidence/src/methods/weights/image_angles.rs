@@ -31,7 +31,7 @@ card! {
         question: Question::Derivation,
         null: NULL_BESIDE_CONTROLS,
         null_basis: NullBasis::Controls,
-        statistic: Quantity { symbol: "mean cos²", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("mean cos²"),
         needs: Preparation::Matching,
         access: &[Access::Weights, Access::Tokenizer],
         reference: "Björck and Golub 1973",

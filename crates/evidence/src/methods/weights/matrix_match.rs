@@ -40,7 +40,7 @@ card! {
         question: Question::Derivation,
         null: "the two models were initialised independently, so one axis of every matrix is in random order",
         null_basis: NullBasis::Symmetry,
-        statistic: Quantity { symbol: "mean correlation", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("mean correlation"),
         needs: Preparation::Correspondence,
         access: &[Access::Weights],
         reference: "own; Hoeffding 1951; Chatterjee 2007",

@@ -31,7 +31,7 @@ card! {
         question: Question::Derivation,
         null: "no null hypothesis: identity is a fact",
         null_basis: NullBasis::None,
-        statistic: Quantity { symbol: "share", unit: "1", range: (0.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::share("share"),
         needs: Preparation::Correspondence,
         access: &[Access::Weights],
         reference: "none needed",

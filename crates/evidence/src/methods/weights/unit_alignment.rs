@@ -47,7 +47,7 @@ card! {
         question: Question::Derivation,
         null: "the two models were initialised independently; everything else may be shared",
         null_basis: NullBasis::Symmetry,
-        statistic: Quantity { symbol: "mean cosine", unit: "1", range: (-1.0, 1.0), tail: Tail::Upper },
+        statistic: Quantity::correlation("mean cosine"),
         needs: Preparation::Matching,
         access: &[Access::Weights],
         reference: "Hoeffding 1951; Chatterjee 2007, Prop. 1.1; arXiv:2502.12292",
@@ -292,7 +292,7 @@ impl Block {
 
 /// ln of the number of ways to give each suspect block a reference block or none.
 fn path_choices(case: &Case<'_>) -> f64 {
-    let blocks = |side: &crate::Side<'_>| side.model.binding.as_ref().map_or(0, |b| b.layers.iter().map(|&(_, n)| n).sum::<usize>());
+    let blocks = |side: &crate::Side<'_>| side.model.binding.as_ref().map_or(0, |binding| binding.n_blocks());
     blocks(case.suspect) as f64 * (blocks(case.reference) as f64 + 1.0).ln()
 }
 
