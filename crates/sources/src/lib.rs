@@ -34,6 +34,7 @@ pub mod onnx;
 pub mod safetensors;
 pub mod store;
 pub mod tensor;
+pub mod tokenizer_json;
 pub mod torch;
 pub mod view;
 pub mod vocabulary;

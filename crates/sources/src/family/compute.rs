@@ -191,7 +191,7 @@ impl<'a> Said<'a> {
     /// A value of the GGUF header, behind the name of its architecture.
     pub fn header(&self, key: &str) -> Option<Value> {
         let Some(MetaValue::Text(architecture)) = self.metadata.get("general.architecture") else { return None };
-        json(self.metadata.get(&format!("{architecture}.{key}"))?)
+        self.metadata.get(&format!("{architecture}.{key}")).map(MetaValue::json)
     }
 
     /// The value of a setting, from the first place that has it, else its default.
@@ -214,15 +214,4 @@ impl<'a> Said<'a> {
     pub fn is_on(&self, setting: &Setting) -> bool {
         self.value(setting).and_then(|value| value.as_bool()) == Some(true)
     }
-}
-
-fn json(value: &MetaValue) -> Option<Value> {
-    Some(match value {
-        MetaValue::Bool(b) => Value::from(*b),
-        MetaValue::Unsigned(n) => Value::from(*n),
-        MetaValue::Signed(n) => Value::from(*n),
-        MetaValue::Float(x) => Value::from(*x),
-        MetaValue::Text(text) => Value::from(text.as_str()),
-        MetaValue::Array(values) => Value::Array(values.iter().map(json).collect::<Option<_>>()?),
-    })
 }
