@@ -4,9 +4,9 @@
 
 mod beside;
 
-use crate::small_file::read_small;
 use crate::{NotRunnable, PromptSet};
 use serde_json::Value;
+use sources::store::read_whole;
 use sources::tensor::MAX_HEADER_BYTES;
 use sources::{Model, gguf, tokenizer_json};
 use std::path::Path;
@@ -96,7 +96,7 @@ impl Encoded {
 
 /// The bytes of a file beside the weights.
 fn read(path: &Path) -> Result<Vec<u8>, NotRunnable> {
-    read_small(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable(error.to_string()))
+    read_whole(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable(error.to_string()))
 }
 
 #[cfg(test)]

@@ -115,10 +115,7 @@ impl Observation {
     /// `rms` or `layer`.
     #[getter]
     fn norm(&self) -> &'static str {
-        match self.0.subject.norm {
-            NormKind::Rms => "rms",
-            NormKind::Layer => "layer",
-        }
+        self.0.subject.norm.name()
     }
 
     /// Name and version of the prompts.

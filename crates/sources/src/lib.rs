@@ -39,6 +39,7 @@ pub mod torch;
 pub mod view;
 pub mod vocabulary;
 mod weights;
+pub mod whole;
 
 pub use encoding::Encoding;
 pub use error::{FormatError, SourceError};

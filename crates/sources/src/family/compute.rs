@@ -158,6 +158,25 @@ pub struct WindowSettings {
     pub from: Option<Setting>,
 }
 
+impl RotarySettings {
+    /// How many dimensions of a head turn: as many as are declared, else a share of them, which is all where nothing is said.
+    pub fn turned_dims(&self, said: &Said<'_>, head_dim: usize) -> usize {
+        let declared = self.dims.as_ref().and_then(|dims| said.count(dims));
+        let share = self.share.as_ref().and_then(|share| said.number(share)).unwrap_or(1.0);
+        declared.unwrap_or((head_dim as f64 * share) as usize)
+    }
+}
+
+/// The word for a block whose attention looks back over a window only.
+pub const SLIDING_ATTENTION: &str = "sliding_attention";
+/// The word for a block whose attention sees everything.
+pub const FULL_ATTENTION: &str = "full_attention";
+
+/// The word for a block where every `period`-th sees everything and the others a window; all have a window where the period is 0.
+pub fn kind_by_period(layer: usize, period: usize) -> &'static str {
+    if (layer + 1).is_multiple_of(period) { FULL_ATTENTION } else { SLIDING_ATTENTION }
+}
+
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,7 +196,7 @@ pub struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// Of a checkpoint of a family: the top level of the config counts before the sections that the family names.
-    pub fn new(family: &'a Family, config: Option<&'a Value>, metadata: &'a BTreeMap<String, MetaValue>) -> Self {
+    pub fn new(family: &Family, config: Option<&'a Value>, metadata: &'a BTreeMap<String, MetaValue>) -> Self {
         let nested = family.config_sections.iter().filter_map(|section| config?.get(section));
         Self { sections: config.into_iter().chain(nested).collect(), metadata }
     }
