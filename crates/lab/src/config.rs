@@ -143,7 +143,7 @@ impl Made<'_> {
         set("relative_attention_num_buckets", said.header("attention.relative_buckets_count"));
         set("type_vocab_size", self.rows(Role::TypeEmbed).map(|rows| json!(rows)));
         for (key, header) in [("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id"), ("pad_token_id", "padding_token_id")] {
-            set(key, self.model.metadata.get(&format!("tokenizer.ggml.{header}")).map(MetaValue::json));
+            set(key, self.model.metadata.get(&format!("tokenizer.ggml.{header}")).and_then(MetaValue::as_u64).map(|id| json!(id)));
         }
         match family.name.as_str() {
             "whisper" => {
