@@ -5,7 +5,6 @@ use crate::prompts::PromptSet;
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray as _, PyArray1, PyArray2};
 use pyo3::prelude::*;
-use sources::form::NormKind;
 use std::path::{Path, PathBuf};
 
 /// Runs a checkpoint with the package's own engine, on the processor: what `filiation observe` does, without torch.
