@@ -3,43 +3,21 @@
 //! They are polynomials without branches, which the compiler turns into vectors of whatever width the machine has; no step depends on that
 //! width, so that the bits do not either.
 
-use crate::NotRunnable;
 use pulp::Arch;
+use sources::form::Activation;
 
-/// The nonlinearity of an MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
-    Silu,
-    Gelu,
-    GeluTanh,
-    Relu,
-}
-
-impl Activation {
-    /// Of a name as Hugging Face spells it.
-    pub(crate) fn named(name: &str) -> Result<Self, NotRunnable> {
-        Ok(match name {
-            "silu" | "swish" => Self::Silu,
-            "gelu" | "gelu_python" => Self::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Self::GeluTanh,
-            "relu" => Self::Relu,
-            other => return NotRunnable::because(format!("its activation is `{}`, which is not known here", other.escape_debug())),
-        })
-    }
-
-    /// Of every value.
-    pub(crate) fn apply(self, values: &mut [f32]) {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || match self {
-                Self::Silu => values.iter_mut().for_each(|x| *x *= sigmoid(*x)),
-                Self::Gelu => values.iter_mut().for_each(|x| *x *= 0.5 * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2))),
-                // (1 + tanh u) / 2 is the sigmoid of 2u.
-                Self::GeluTanh => values.iter_mut().for_each(|x| *x *= sigmoid(TWICE_ROOT_2_OVER_PI * (*x + 0.044_715 * *x * *x * *x))),
-                Self::Relu => values.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
-            },
-        );
-    }
+/// Applies the nonlinearity of an MLP to every value.
+pub(crate) fn apply(activation: Activation, values: &mut [f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || match activation {
+            Activation::Silu => values.iter_mut().for_each(|x| *x *= sigmoid(*x)),
+            Activation::Gelu => values.iter_mut().for_each(|x| *x *= 0.5 * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2))),
+            // (1 + tanh u) / 2 is the sigmoid of 2u.
+            Activation::GeluTanh => values.iter_mut().for_each(|x| *x *= sigmoid(TWICE_ROOT_2_OVER_PI * (*x + 0.044_715 * *x * *x * *x))),
+            Activation::Relu => values.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
+        },
+    );
 }
 
 const TWICE_ROOT_2_OVER_PI: f32 = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::SQRT_2;
@@ -147,7 +125,7 @@ mod tests {
     fn activations_meet_those_of_torch() {
         let of = |activation: Activation| {
             let mut values = vec![-3.0, -0.5, 0.0, 1.0, 4.0];
-            activation.apply(&mut values);
+            apply(activation, &mut values);
             values
         };
         let expected = [

@@ -1,13 +1,13 @@
 //! What a checkpoint's family, its config and its header say about how it computes, as numbers that a forward pass can use.
 
 use crate::NotRunnable;
-use crate::activation::Activation;
 use crate::rotary::{Rotary, RotaryNumbers};
+use crate::weights::{binding_of, slot, weight};
 use serde_json::{Value, json};
-use sources::family::compute::{Compute, EmbedScale, RotarySettings, Said, Setting, WindowSettings};
+use sources::family::compute::{Compute, EmbedScale, RotarySettings, SLIDING_ATTENTION, Said, Setting, WindowSettings, kind_by_period};
 use sources::family::{self, Family};
-use sources::form::NormKind;
-use sources::{Binding, Model, Part, Role, Slot, Stack, Weight};
+use sources::form::{Activation, NormKind};
+use sources::{Binding, Model, Role, Slot, Stack, Weight};
 
 /// How one model computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ impl Computation {
     /// # Errors
     /// With the reason why it cannot be run.
     pub(crate) fn of(model: &Model) -> Result<Self, NotRunnable> {
-        let Some(binding) = &model.binding else { return NotRunnable::because("no family describes its tensors") };
+        let binding = binding_of(model)?;
         let name = &binding.family;
         let Some((family, compute)) = family::named(name).and_then(|family| Some((family, family.compute.as_ref()?))) else {
             return NotRunnable::because(format!(
@@ -89,8 +89,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn weight(&self, role: Role, layer: Option<usize>) -> Option<&Weight> {
-        let is_it = |slot: &Slot| slot.role == role && slot.layer == layer && slot.part == Part::Weight;
-        self.binding.weights.iter().find(|weight| weight.slot.as_ref().is_some_and(is_it))
+        weight(self.binding, role, layer)
     }
 
     fn number(&self, setting: Option<&Setting>) -> Option<f64> {
@@ -122,7 +121,10 @@ impl Reading<'_> {
             return NotRunnable::because("its config has no epsilon of its norms");
         };
         let activation = self.said.value(&compute.activation);
-        let activation = Activation::named(activation.as_ref().and_then(Value::as_str).unwrap_or_default())?;
+        let activation = activation.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let Some(activation) = Activation::named(activation) else {
+            return NotRunnable::because(format!("its activation is `{}`, which is not known here", activation.escape_debug()));
+        };
         let query_scalar = self.number(compute.query_scalar.as_ref()).unwrap_or(head_dim as f64);
         let (blocks, rotaries) = self.blocks(layers, head_dim)?;
         let model_type = self.said.config("model_type").and_then(Value::as_str).unwrap_or_default();
@@ -160,32 +162,32 @@ impl Reading<'_> {
 
     /// The head's own matrix, or the table where the two are tied. What only encodes has none.
     fn unembed(&self) -> Option<Slot> {
-        let slot = |role| Slot { stack: Stack::Single, layer: None, expert: None, role, part: Part::Weight };
         let own = self.weight(Role::Unembed, None).is_some();
         // A masked language model's head transforms the stream first; its logits at a position are of that position's own token.
         if !self.compute.causal {
             return None;
         }
         let tied = self.said.is_on(&self.family.head.tied) || !own;
-        Some(slot(if tied { Role::Embed } else { Role::Unembed }))
+        Some(slot(if tied { Role::Embed } else { Role::Unembed }, None))
     }
 
     fn blocks(&self, layers: usize, head_dim: usize) -> Result<(Vec<BlockKind>, Vec<Rotary>), NotRunnable> {
-        let mut rotaries: Vec<Rotary> = Vec::new();
+        let mut rotaries = Vec::new();
+        // Blocks turn in two ways at most: those with a window may have numbers of their own.
+        let mut places = [None; 2];
         let mut blocks = Vec::with_capacity(layers);
         for layer in 0..layers {
             let window = self.compute.window.as_ref().and_then(|settings| self.window(settings, layer));
-            let rotary = match &self.compute.rotary {
-                Some(settings) if self.is_turned(settings, layer) => {
-                    let rotary = self.rotary(settings, window.is_some(), head_dim)?;
-                    let known = rotaries.iter().position(|known| *known == rotary);
-                    Some(known.unwrap_or_else(|| {
-                        rotaries.push(rotary);
-                        rotaries.len() - 1
-                    }))
+            let mut rotary = None;
+            if let Some(settings) = self.compute.rotary.as_ref().filter(|settings| self.is_turned(settings, layer)) {
+                let is_local = window.is_some() && settings.local_base.is_some();
+                let place = &mut places[usize::from(is_local)];
+                if place.is_none() {
+                    *place = Some(rotaries.len());
+                    rotaries.push(self.rotary(settings, is_local, head_dim)?);
                 }
-                _ => None,
-            };
+                rotary = *place;
+            }
             blocks.push(BlockKind { rotary, window });
         }
         Ok((blocks, rotaries))
@@ -199,11 +201,8 @@ impl Reading<'_> {
         let kinds = settings.kinds.as_ref().and_then(|kinds| self.said.value(kinds));
         let kind = kinds.as_ref().and_then(|kinds| kinds.get(layer)?.as_str());
         let is_windowed = match (kind, &settings.period, &settings.from) {
-            (Some(kind), ..) => kind == "sliding_attention",
-            (None, Some(period), _) => {
-                let period = self.said.count(period).unwrap_or(0);
-                period == 0 || !(layer + 1).is_multiple_of(period)
-            }
+            (Some(kind), ..) => kind == SLIDING_ATTENTION,
+            (None, Some(period), _) => kind_by_period(layer, self.said.count(period).unwrap_or(0)) == SLIDING_ATTENTION,
             (None, None, Some(from)) => self.said.count(from).is_none_or(|from| layer >= from),
             (None, None, None) => true,
         };
@@ -215,14 +214,11 @@ impl Reading<'_> {
         layers.as_ref().and_then(|layers| layers.get(layer)?.as_u64()) != Some(0)
     }
 
-    fn rotary(&self, settings: &RotarySettings, is_windowed: bool, head_dim: usize) -> Result<Rotary, NotRunnable> {
-        let local = is_windowed && settings.local_base.is_some();
+    fn rotary(&self, settings: &RotarySettings, local: bool, head_dim: usize) -> Result<Rotary, NotRunnable> {
         let base = if local { settings.local_base.as_ref() } else { Some(&settings.base) };
         let base = self.number(base).filter(|&base| base > 1.0);
         let Some(base) = base else { return NotRunnable::because("its rotary positions have no base") };
-        let share = self.number(settings.share.as_ref()).unwrap_or(1.0);
-        let declared = settings.dims.as_ref().and_then(|dims| self.said.count(dims));
-        let dims = declared.unwrap_or((head_dim as f64 * share) as usize);
+        let dims = settings.turned_dims(&self.said, head_dim);
         if dims > head_dim || !dims.is_multiple_of(2) {
             return NotRunnable::because(format!("{dims} dimensions of its heads of {head_dim} turn with the position"));
         }

@@ -6,7 +6,6 @@
 mod activation;
 mod attention;
 mod computation;
-mod hex;
 mod mlp;
 mod network;
 mod norm;
@@ -15,7 +14,6 @@ pub mod observation;
 mod product;
 mod prompts;
 mod rotary;
-mod small_file;
 mod taps;
 mod tokenizer;
 mod weights;

@@ -1,8 +1,9 @@
 //! The MLP of a block: one for all tokens, or several of which each token takes a few.
 
-use crate::activation::Activation;
+use crate::activation;
 use crate::computation::Experts;
 use crate::product::Linear;
+use sources::form::Activation;
 
 /// One MLP.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,12 +36,12 @@ impl Mlp {
             Some(matrix) => {
                 matrix.apply(x, gate);
                 tell(Some(gate), up);
-                activation.apply(gate);
+                activation::apply(activation, gate);
                 up.iter_mut().zip(gate).for_each(|(up, gate)| *up *= *gate);
             }
             None => {
                 tell(None, up);
-                activation.apply(up);
+                activation::apply(activation, up);
             }
         }
         self.down.apply(up, y);

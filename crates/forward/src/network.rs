@@ -12,7 +12,7 @@ use crate::norm::Norm;
 use crate::product::Linear;
 use crate::rotary::RotaryTables;
 use crate::taps::{Taps, UnitsAt};
-use crate::weights::Weights;
+use crate::weights::{Weights, binding_of, slot, weight};
 use mixture::Mixture;
 use rayon::prelude::*;
 use sources::{FormatError, Model, Role, Slot, SourceError};
@@ -41,8 +41,6 @@ pub struct Shape {
     pub hidden: usize,
     /// Units of each MLP; 0 for mixtures, whose tokens take different ones.
     pub units: usize,
-    /// Whether MLPs have gates.
-    pub is_gated: bool,
     /// Rows of the table of tokens.
     pub vocabulary: usize,
     /// Whether a token sees no later ones.
@@ -94,22 +92,20 @@ impl<'a> Network<'a> {
     /// With the reason why it cannot be run.
     pub fn open(model: &'a Model) -> Result<Self, NotRunnable> {
         let computation = Computation::of(model)?;
-        let Some(binding) = &model.binding else { return NotRunnable::because("no family describes its tensors") };
-        let weights = Weights::new(model, binding);
-        let rows = |role| binding.weights.iter().find(|w| w.slot == Some(Weights::slot(role, Some(0)))).map(|w| w.rows);
+        let binding = binding_of(model)?;
+        let units = weight(binding, Role::MlpUp, Some(0)).filter(|_| computation.experts.is_none()).map_or(0, |weight| weight.rows);
         let shape = Shape {
             layers: computation.blocks.len(),
             heads: computation.heads,
             hidden: computation.hidden,
-            units: rows(Role::MlpUp).filter(|_| computation.experts.is_none()).unwrap_or(0),
-            is_gated: rows(Role::MlpGate).is_some(),
+            units,
             vocabulary: computation.vocabulary,
             causal: computation.causal,
             max_positions: computation.max_positions,
             has_logits: computation.unembed.is_some(),
             logit_cap: computation.logit_cap,
         };
-        Ok(Self { computation, weights, shape })
+        Ok(Self { computation, weights: Weights::new(model, binding), shape })
     }
 
     /// Its sizes.
@@ -197,7 +193,7 @@ impl<'a> Network<'a> {
     }
 
     fn read_block(&self, layer: usize) -> Result<Block, SourceError> {
-        let at = |role| Weights::slot(role, Some(layer));
+        let at = |role| slot(role, Some(layer));
         let norm = |role| self.weights.norm(role, Some(layer));
         let [q, k, v, out] = self.weights.linears([Role::AttnQ, Role::AttnK, Role::AttnV, Role::AttnOut].map(at))?;
         let attention = Attention {
@@ -214,7 +210,7 @@ impl<'a> Network<'a> {
                 let shared = shared.map(|share| {
                     Ok::<_, SourceError>((share, self.read_mlp([Role::SharedGate, Role::SharedUp, Role::SharedDown].map(at))?))
                 });
-                Feed::Mixture(Mixture { router, n_experts: self.weights.n_experts(layer), shared: shared.transpose()? })
+                Feed::Mixture(Mixture { router, shared: shared.transpose()? })
             }
             None => Feed::Dense(self.read_mlp(MLP.map(at))?),
         };
@@ -259,7 +255,7 @@ impl<'a> Network<'a> {
                 };
                 let parts: Vec<(Vec<f32>, Vec<f32>)> = tiles.into_par_iter().with_max_len(1).map_init(Buffers::default, attended).collect();
                 let (read, scores): (Vec<Vec<f32>>, Vec<Vec<f32>>) = parts.into_iter().unzip();
-                self.mixture(place, mixture.n_experts, lengths, (&read.concat(), &scores.concat()), stream)?;
+                self.mixture(place, mixture.router.rows, lengths, (&read.concat(), &scores.concat()), stream)?;
             }
         }
         Ok(())

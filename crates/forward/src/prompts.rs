@@ -1,9 +1,9 @@
 //! Sets of prompts: the texts that both models are given, named, versioned and digested.
 
-use crate::hex::hex;
-use crate::small_file::read_small;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use sources::digest::hex;
+use sources::store::read_whole;
 use sources::{FormatError, SourceError};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -62,7 +62,7 @@ impl PromptSet {
 
     /// Reads a user's file.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let bytes = read_small(path, MAX_FILE_BYTES)?;
+        let bytes = read_whole(path, MAX_FILE_BYTES)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| FormatError::new("file of prompts", error, "UTF-8 text").at(path))?;
         Self::parse(text).map_err(|error| error.at(path))
     }

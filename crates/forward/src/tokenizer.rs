@@ -3,14 +3,12 @@
 //! Whatever a checkpoint carries is first written as a `tokenizer.json` of Hugging Face, so that one library splits all texts.
 
 mod beside;
-mod gguf;
-mod sentencepiece;
 
-use crate::small_file::read_small;
 use crate::{NotRunnable, PromptSet};
 use serde_json::Value;
-use sources::Model;
+use sources::store::read_whole;
 use sources::tensor::MAX_HEADER_BYTES;
+use sources::{Model, gguf, tokenizer_json};
 use std::path::Path;
 
 /// A text as a model reads it, with the special tokens that the model adds.
@@ -46,8 +44,8 @@ impl Tokenizer {
         if let Some((json, origin)) = beside::tokenizer(folder, model.config.as_ref())? {
             return Self::from_value(&json, origin);
         }
-        match gguf::tokenizer(&model.metadata)? {
-            Some(json) => Self::from_value(&json, "GGUF metadata"),
+        match tokenizer_json::from_gguf(&model.metadata).map_err(|error| NotRunnable(error.0))? {
+            Some(json) => Self::from_value(&json, gguf::TOKENIZER_ORIGIN),
             None => NotRunnable::because(format!("`{}` has no tokenizer beside its weights", model.path.display())),
         }
     }
@@ -98,7 +96,7 @@ impl Encoded {
 
 /// The bytes of a file beside the weights.
 fn read(path: &Path) -> Result<Vec<u8>, NotRunnable> {
-    read_small(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable(error.to_string()))
+    read_whole(path, MAX_HEADER_BYTES).map_err(|error| NotRunnable(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,30 @@
 //! Matrices and norms of a checkpoint, read as a forward pass uses them.
 
+use crate::NotRunnable;
 use crate::norm::Norm;
 use crate::product::Linear;
 use rayon::prelude::*;
 use sources::{Binding, Model, Part, Role, Slot, SourceError, Stack, Weight, view};
 use std::collections::BTreeMap;
+
+/// What each tensor of a checkpoint is.
+///
+/// # Errors
+/// If no family says it.
+pub(crate) fn binding_of(model: &Model) -> Result<&Binding, NotRunnable> {
+    model.binding.as_ref().ok_or_else(|| NotRunnable("no family describes its tensors".into()))
+}
+
+/// The place of a weight outside of experts.
+pub(crate) fn slot(role: Role, layer: Option<usize>) -> Slot {
+    Slot { stack: Stack::Single, layer, expert: None, role, part: Part::Weight }
+}
+
+/// A weight outside of experts.
+pub(crate) fn weight(binding: &Binding, role: Role, layer: Option<usize>) -> Option<&Weight> {
+    let slot = Some(slot(role, layer));
+    binding.weights.iter().find(|weight| weight.slot == slot)
+}
 
 /// The weights of a checkpoint, by place.
 pub(crate) struct Weights<'a> {
@@ -18,17 +38,6 @@ impl<'a> Weights<'a> {
     pub(crate) fn new(model: &'a Model, binding: &'a Binding) -> Self {
         let slots = binding.weights.iter().filter_map(|weight| Some((weight.slot?, weight))).collect();
         Self { model, gain_offset: binding.form.gain.offset(), slots }
-    }
-
-    /// The place of a weight outside of experts.
-    pub(crate) fn slot(role: Role, layer: Option<usize>) -> Slot {
-        Slot { stack: Stack::Single, layer, expert: None, role, part: Part::Weight }
-    }
-
-    /// How many experts a block has.
-    pub(crate) fn n_experts(&self, layer: usize) -> usize {
-        let is_up = |slot: &&Slot| (slot.role, slot.layer, slot.part) == (Role::MlpUp, Some(layer), Part::Weight);
-        self.slots.keys().filter(is_up).filter_map(|slot| slot.expert).max().map_or(0, |last| last + 1)
     }
 
     fn values(&self, slot: Slot) -> Result<Option<(&'a Weight, Vec<f32>)>, SourceError> {
@@ -54,16 +63,16 @@ impl<'a> Weights<'a> {
 
     /// A norm, with its gain complete.
     pub(crate) fn norm(&self, role: Role, layer: Option<usize>) -> Result<Option<Norm>, SourceError> {
-        let slot = Self::slot(role, layer);
-        let Some((_, mut gain)) = self.values(slot)? else { return Ok(None) };
+        let place = slot(role, layer);
+        let Some((_, mut gain)) = self.values(place)? else { return Ok(None) };
         gain.iter_mut().for_each(|gain| *gain += self.gain_offset);
-        let bias = self.values(Slot { part: Part::Bias, ..slot })?.map(|(_, bias)| bias);
+        let bias = self.values(Slot { part: Part::Bias, ..place })?.map(|(_, bias)| bias);
         Ok(Some(Norm { gain, bias }))
     }
 
     /// Some rows of a table, in the given order; `None` where there is no such table.
     pub(crate) fn rows(&self, role: Role, rows: &[usize]) -> Result<Option<Vec<f32>>, SourceError> {
-        let Some(&weight) = self.slots.get(&Self::slot(role, None)) else { return Ok(None) };
+        let Some(&weight) = self.slots.get(&slot(role, None)) else { return Ok(None) };
         let cols: Vec<usize> = (0..weight.cols).collect();
         let mut values = Vec::new();
         view::gather(self.model, weight, rows, &cols, &mut values)?;

@@ -8,7 +8,7 @@ use sources::{Model, TensorSource as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Of f32 logits, as the issue asks.
+/// Largest difference to the golden values.
 const TOLERANCE: f64 = 1e-4;
 
 fn testdata() -> PathBuf {

@@ -3,8 +3,7 @@
 use crate::{LabError, Spec};
 use serde_json::{Map, Value, json};
 use sources::family::Family;
-use sources::family::compute::{Compute, Said, Setting};
-use sources::form::Activation;
+use sources::family::compute::{Compute, Said, Setting, kind_by_period};
 use sources::tensor::MetaValue;
 use sources::{Binding, FormatError, Model, Role, Slot, Stack, family};
 use std::collections::BTreeMap;
@@ -30,11 +29,9 @@ impl Made<'_> {
     fn config(&self) -> Result<Value, LabError> {
         let name = self.binding.family.as_str();
         let family = family::named(name).ok_or_else(|| FormatError::new("family", format!("`{name}`"), "a family of this program"))?;
-        // Of several model types the last is the narrowest: `gemma3_text` after `gemma3`, which has a vision tower.
-        let model_type = if name == "gemma3" { family.model_types.last() } else { family.model_types.first() };
         let mut config = Map::new();
         config.insert("architectures".into(), json!(family.architectures.iter().take(1).collect::<Vec<_>>()));
-        config.insert("model_type".into(), json!(model_type));
+        config.insert("model_type".into(), json!(family.model_types.first()));
         for (dim, value) in self.dims() {
             if let Some(key) = family.config_key(dim) {
                 config.insert(key.into(), json!(value));
@@ -54,7 +51,7 @@ impl Made<'_> {
         if let Some(compute) = &family.compute {
             self.computation(family, compute, &mut config);
         }
-        self.settings(name, &mut config);
+        self.settings(family, &mut config);
         Ok(Value::Object(config))
     }
 
@@ -90,12 +87,6 @@ impl Made<'_> {
         self.rows(Role::AttnQ)?.checked_div(self.binding.heads?.n_heads)
     }
 
-    /// A value of the GGUF header, behind the name of its architecture.
-    fn header(&self, key: &str) -> Option<Value> {
-        let Some(MetaValue::Text(architecture)) = self.model.metadata.get("general.architecture") else { return None };
-        number(self.model.metadata.get(&format!("{architecture}.{key}"))?)
-    }
-
     /// What a forward pass needs and shapes do not tell, under the keys of the family file.
     fn computation(&self, family: &Family, compute: &Compute, config: &mut Map<String, Value>) {
         let said = Said::new(family, None, &self.model.metadata);
@@ -116,7 +107,7 @@ impl Made<'_> {
         ] {
             set(setting, header(setting));
         }
-        set(Some(&compute.activation), Some(json!(self.activation(family))));
+        set(Some(&compute.activation), compute.activation.default.clone());
         // The scale of the scores is not in the header; llama.cpp takes the head's width for all sizes but the largest.
         set(compute.query_scalar.as_ref(), self.head_dim().map(|d| json!(d)));
         if let Some(rotary) = rotary {
@@ -128,68 +119,43 @@ impl Made<'_> {
         if let Some(window) = window {
             let n = self.binding.layers.first().map_or(0, |(_, n)| *n);
             let period = window.period.as_ref().and_then(|setting| setting.default.as_ref()?.as_u64());
-            let kinds = period.map(|period| -> Vec<&str> {
-                let is_full = |block: usize| (block as u64).is_multiple_of(period);
-                (1..=n).map(|block| if is_full(block) { "full_attention" } else { "sliding_attention" }).collect()
-            });
+            let period = period.and_then(|period| usize::try_from(period).ok());
+            let kinds = period.map(|period| (0..n).map(|layer| kind_by_period(layer, period)).collect::<Vec<_>>());
             set(window.kinds.as_ref(), kinds.map(|kinds| json!(kinds)));
         }
     }
 
-    /// The nonlinearity of the family's form, by the name that its configurations give it.
-    fn activation(&self, family: &Family) -> String {
-        let name = match self.binding.form.activation {
-            Activation::Silu => "silu",
-            Activation::Gelu => "gelu",
-            Activation::GeluTanh => "gelu_pytorch_tanh",
-            Activation::Relu => "relu",
-        };
-        // `gelu_new` and `gelu_pytorch_tanh` are one function; a family's configurations know one of the names.
-        let own = family.compute.as_ref().and_then(|compute| compute.activation.default.as_ref()?.as_str());
-        let is_tanh = |name: &str| matches!(name, "gelu_new" | "gelu_pytorch_tanh");
-        own.filter(|own| is_tanh(own) && is_tanh(name)).unwrap_or(name).to_owned()
-    }
-
-    /// What shapes do not tell, and no forward pass of this program needs.
-    fn settings(&self, name: &str, config: &mut Map<String, Value>) {
+    /// What shapes do not tell and `[compute]` of the family file does not name.
+    fn settings(&self, family: &Family, config: &mut Map<String, Value>) {
+        let said = Said::new(family, None, &self.model.metadata);
         let mut set = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
                 config.insert(key.to_owned(), value);
             }
         };
-        let positions = self.rows(Role::PositionEmbed).map(|rows| json!(rows)).or_else(|| self.header("context_length"));
-        let key = match name {
+        let positions = self.rows(Role::PositionEmbed).map(|rows| json!(rows)).or_else(|| said.header("context_length"));
+        let key = match family.name.as_str() {
             "gpt2" => "n_positions",
             "whisper" => "max_target_positions",
             _ => "max_position_embeddings",
         };
         set(key, positions);
-        set("relative_attention_num_buckets", self.header("attention.relative_buckets_count"));
+        set("relative_attention_num_buckets", said.header("attention.relative_buckets_count"));
         set("type_vocab_size", self.rows(Role::TypeEmbed).map(|rows| json!(rows)));
         for (key, header) in [("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id"), ("pad_token_id", "padding_token_id")] {
-            set(key, self.model.metadata.get(&format!("tokenizer.ggml.{header}")).and_then(number));
+            set(key, self.model.metadata.get(&format!("tokenizer.ggml.{header}")).and_then(MetaValue::as_u64).map(|id| json!(id)));
         }
-        match name {
+        match family.name.as_str() {
             "whisper" => {
                 set("decoder_attention_heads", self.binding.heads.map(|heads| json!(heads.n_heads)));
                 set("activation_function", Some(json!("gelu")));
             }
             "t5" => {
-                set("layer_norm_epsilon", self.header("attention.layer_norm_rms_epsilon"));
+                set("layer_norm_epsilon", said.header("attention.layer_norm_rms_epsilon"));
                 // What makes the gate of a gated T5 is GELU in every published one.
                 set("feed_forward_proj", Some(json!(if self.rows(Role::MlpGate).is_some() { "gated-gelu" } else { "relu" })));
             }
             _ => {}
         }
-    }
-}
-
-fn number(value: &MetaValue) -> Option<Value> {
-    match value {
-        MetaValue::Unsigned(n) => Some(json!(n)),
-        MetaValue::Signed(n) => Some(json!(n)),
-        MetaValue::Float(x) => Some(json!(x)),
-        MetaValue::Bool(b) => Some(json!(b)),
-        _ => None,
     }
 }

@@ -42,7 +42,7 @@ pub struct Record {
 pub struct Disguised {
     /// One record a step; several for a step that stands for several.
     pub records: Vec<Record>,
-    /// What did not apply where a step stands for several, and why.
+    /// What did not apply where a step stands for several, and what of the tokenizer could not be written, and why.
     pub skipped: Vec<String>,
     /// Bytes of weights.
     pub bytes: u64,
@@ -73,6 +73,7 @@ pub fn disguise(model: Model, request: &Request<'_>, digests: &(dyn Fn(u64) + Sy
         records.extend(outcome.records);
         skipped.extend(outcome.skipped);
     }
+    skipped.extend(checkpoint.outline().tokens.note.clone());
 
     let custody = digest::custody(&model, digests)?;
     let tensors = model.tensors();

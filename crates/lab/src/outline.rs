@@ -145,8 +145,13 @@ impl Outline {
 
     /// What the configuration says of a setting of the family.
     pub fn said(&self, family: &Family, setting: &Setting) -> Option<Value> {
+        self.all_said(family).value(setting)
+    }
+
+    /// What the configuration says of a family's settings.
+    pub fn all_said(&self, family: &Family) -> Said<'_> {
         static NO_HEADER: BTreeMap<String, MetaValue> = BTreeMap::new();
-        Said::new(family, Some(&self.config), &NO_HEADER).value(setting)
+        Said::new(family, Some(&self.config), &NO_HEADER)
     }
 
     /// A value of the configuration, at the top or in a section of a model with several towers.

@@ -1,9 +1,10 @@
 //! The tokenizer beside the weights: copied as it is, or made from the vocabulary of a container that holds it.
 
 use crate::LabError;
-use serde_json::{Map, Value, json};
-use sources::tensor::MetaValue;
-use sources::{FormatError, Model, gguf};
+use serde_json::{Value, json};
+use sources::gguf::{self, GgufTokenizer, token_type};
+use sources::tokenizer_json::{self, numbered};
+use sources::{FormatError, Model};
 use std::path::{Path, PathBuf};
 
 /// What will stand beside the weights.
@@ -13,6 +14,8 @@ pub struct Tokens {
     pub copied: Vec<PathBuf>,
     /// `tokenizer.json`, where it is written anew.
     pub tokenizer: Option<Value>,
+    /// Why no text can be split with what is written anew, where that is so.
+    pub note: Option<String>,
 }
 
 /// Files of a tokenizer and of generation; cards and licences are not copied, because the written model is another one.
@@ -38,11 +41,23 @@ impl Tokens {
     /// What stands beside a model, or what its header holds.
     pub(crate) fn of(model: &Model) -> Result<Self, LabError> {
         let folder = if model.path.is_dir() { &model.path } else { model.path.parent().unwrap_or(Path::new("")) };
-        let copied: Vec<PathBuf> = FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
-        if model.vocabulary.as_ref().is_some_and(|vocabulary| vocabulary.origin != "GGUF metadata") {
-            return Ok(Self { copied, tokenizer: None });
+        if model.vocabulary.as_ref().is_some_and(|vocabulary| vocabulary.origin == gguf::TOKENIZER_ORIGIN) {
+            return Ok(Self::of_header(model));
         }
-        Ok(Self { copied: Vec::new(), tokenizer: from_gguf(model) })
+        let copied = FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
+        Ok(Self { copied, ..Self::default() })
+    }
+
+    /// The whole tokenizer of a GGUF header, or the names of its tokens with the reason why there is no more.
+    fn of_header(model: &Model) -> Self {
+        match tokenizer_json::from_gguf(&model.metadata) {
+            Ok(tokenizer) => Self { tokenizer, ..Self::default() },
+            Err(reason) => Self {
+                tokenizer: gguf::tokenizer(&model.metadata).as_ref().map(names),
+                note: Some(format!("the written tokenizer.json names tokens and splits no text, because {reason}")),
+                ..Self::default()
+            },
+        }
     }
 
     /// `tokenizer.json` as it stands now: written anew, or the file that would be copied.
@@ -59,43 +74,54 @@ impl Tokens {
     }
 }
 
-/// As much of a tokenizer as names the token of every id. What splits and normalises text is not in the header.
-fn from_gguf(model: &Model) -> Option<Value> {
-    let found = gguf::tokenizer(&model.metadata)?;
-    let added: Vec<Value> = found
-        .tokens
-        .iter()
-        .zip(&found.token_types)
-        .enumerate()
-        // GGML's token type 3 is a control token.
-        .filter(|(_, (_, kind))| **kind == 3)
-        .map(|(id, (token, _))| json!({ "id": id, "content": token, "special": true }))
-        .collect();
-    let ids = || -> Map<String, Value> { found.tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect() };
-    let mut tokenizer = match found.model.as_str() {
-        "gpt2" => json!({
-            "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
-            "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
-            "model": { "type": "BPE", "vocab": ids(), "merges": found.merges },
-        }),
-        "bert" => json!({ "model": {
-            "type": "WordPiece", "vocab": ids(), "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-        } }),
-        _ => {
-            let scores = match model.metadata.get("tokenizer.ggml.scores") {
-                Some(MetaValue::Array(scores)) => scores.as_slice(),
-                _ => &[],
-            };
-            let score = |id: usize| match scores.get(id) {
-                Some(MetaValue::Float(score)) => *score,
-                _ => 0.0,
-            };
-            let pieces: Vec<Value> = found.tokens.iter().enumerate().map(|(id, token)| json!([token, score(id)])).collect();
-            let unknown = found.token_types.iter().position(|&kind| kind == 2);
-            json!({ "model": { "type": "Unigram", "vocab": pieces, "unk_id": unknown, "byte_fallback": true } })
+/// As much of a `tokenizer.json` as tells the token of every id. No library knows its way to split texts, so that none splits them wrongly.
+fn names(found: &GgufTokenizer) -> Value {
+    let kinds = found.tokens.iter().zip(&found.token_types).enumerate();
+    let control = kinds.filter(|(_, (_, kind))| **kind == token_type::CONTROL);
+    let added: Vec<Value> = control.map(|(id, (token, _))| json!({ "id": id, "content": token, "special": true })).collect();
+    json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "pre_tokenizer": { "type": "unknown" },
+        "decoder": if found.model == "gpt2" { json!({ "type": "ByteLevel" }) } else { Value::Null },
+        "model": { "type": "BPE", "vocab": numbered(found.tokens.iter().cloned()), "merges": found.merges },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(file: &str, rule: Option<&str>) -> Tokens {
+        let mut model = Model::open(&Path::new("../../testdata/tokenizers").join(file)).unwrap();
+        if let Some(rule) = rule {
+            model.metadata.insert("tokenizer.ggml.pre".into(), sources::tensor::MetaValue::Text(rule.into()));
         }
-    };
-    tokenizer["version"] = json!("1.0");
-    tokenizer["added_tokens"] = json!(added);
-    Some(tokenizer)
+        Tokens::of(&model).unwrap()
+    }
+
+    #[test]
+    fn a_header_gives_a_tokenizer_that_splits_texts() {
+        for (file, n) in [("byte-level.gguf", 4), ("llama.gguf", 5), ("gemma3.gguf", 5), ("bert.gguf", 5)] {
+            let made = tokens(file, None);
+            assert_eq!(made.note, None, "{file}");
+            let json = made.tokenizer.unwrap().to_string();
+            let tokenizer = forward::Tokenizer::from_json(json.as_bytes(), file).unwrap();
+            let ids = tokenizer.encode("the man of the").unwrap().ids;
+            assert!(ids.len() >= n, "{file}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_nothing_here_knows_leaves_the_names_and_a_note() {
+        let made = tokens("byte-level.gguf", Some("new-rule"));
+        let expected = "the written tokenizer.json names tokens and splits no text, because the tokenizer in the GGUF metadata splits texts by \
+                        the rule `new-rule`, which is not known here";
+        assert_eq!(made.note.as_deref(), Some(expected));
+        let json = made.tokenizer.unwrap();
+        assert!(forward::Tokenizer::from_json(json.to_string().as_bytes(), "tokenizer.json").is_err());
+        let whole = tokens("byte-level.gguf", None).tokenizer.unwrap();
+        let named = |json: &Value| sources::vocabulary::Vocabulary::from_tokenizer_json(json).unwrap();
+        assert_eq!(named(&json).tokens, named(&whole).tokens);
+    }
 }

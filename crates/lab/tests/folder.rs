@@ -68,6 +68,22 @@ fn a_gguf_file_becomes_a_folder_that_computes_the_same() {
 }
 
 #[test]
+fn the_tokenizer_of_a_gguf_file_splits_texts_into_the_permuted_ids() {
+    let mut network = Llama::new(4).build();
+    let n = network.tokens.as_ref().unwrap().len();
+    network.tokens = Some((0..n).map(|id| if id < 26 { char::from(b'a' + id as u8).into() } else { format!("w{id}") }).collect());
+    let target = write(save_q8_0(&network).path(), &["permute-vocabulary"], Precision::AsStored);
+    let folder = target.path().join("new");
+    let tokenizer = forward::Tokenizer::of(&Model::open(&folder).unwrap()).unwrap();
+    let new_tokens = Network::load(&folder).tokens.unwrap();
+    let id = |token: &str| new_tokens.iter().position(|new| new == token).unwrap() as u32;
+    let ids = tokenizer.encode("zebra").unwrap().ids;
+    assert_eq!(ids, ["z", "e", "b", "r", "a"].map(id));
+    assert_ne!(ids, [25, 4, 1, 17, 0]);
+    assert_eq!(json(target.path(), "disguise.json")["skipped"], serde_json::json!([]));
+}
+
+#[test]
 fn half_types_stay_and_what_no_step_touches_keeps_its_bits() {
     let source = save(&family("gemma3", 1), Dtype::Bf16);
     let target = write(source.path(), &["permute-units"], Precision::AsStored);

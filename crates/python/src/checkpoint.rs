@@ -28,10 +28,10 @@ impl Checkpoint {
         &self.tensor_root
     }
 
-    /// Last component of the path.
+    /// What people call it: its folder, or its file with the folder that it lies in.
     #[getter]
     fn name(&self) -> String {
-        self.model.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        self.model.name()
     }
 
     /// The family that describes its tensors, where there is one.

@@ -5,7 +5,6 @@ use crate::prompts::PromptSet;
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray as _, PyArray1, PyArray2};
 use pyo3::prelude::*;
-use sources::form::NormKind;
 use std::path::{Path, PathBuf};
 
 /// Runs a checkpoint with the package's own engine, on the processor: what `filiation observe` does, without torch.
@@ -115,10 +114,7 @@ impl Observation {
     /// `rms` or `layer`.
     #[getter]
     fn norm(&self) -> &'static str {
-        match self.0.subject.norm {
-            NormKind::Rms => "rms",
-            NormKind::Layer => "layer",
-        }
+        self.0.subject.norm.name()
     }
 
     /// Name and version of the prompts.

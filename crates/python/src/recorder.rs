@@ -25,11 +25,7 @@ fn in_bytes(text: &str, spans: &[(usize, usize)]) -> Vec<(usize, usize)> {
 }
 
 fn kind(py: Python<'_>, norm: &str) -> PyResult<NormKind> {
-    match norm {
-        "rms" => Ok(NormKind::Rms),
-        "layer" => Ok(NormKind::Layer),
-        other => Err(error(py, &format!("norm: found `{}`, expected rms or layer", other.escape_debug()), None)),
-    }
+    NormKind::named(norm).ok_or_else(|| error(py, &format!("norm: found `{}`, expected rms or layer", norm.escape_debug()), None))
 }
 
 impl Recorder {

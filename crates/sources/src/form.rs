@@ -22,6 +22,21 @@ pub enum NormKind {
     Layer,
 }
 
+impl NormKind {
+    /// As family files and observations spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rms => "rms",
+            Self::Layer => "layer",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Rms, Self::Layer].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// What a norm multiplies by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Gain {
@@ -64,6 +79,19 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// Of a name as Hugging Face spells it.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "silu" | "swish" => Self::Silu,
+            "gelu" | "gelu_python" => Self::Gelu,
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh" => Self::GeluTanh,
+            "relu" => Self::Relu,
+            _ => return None,
+        })
+    }
+}
+
 /// A norm and the weights that its gain may be moved into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folding {
@@ -94,11 +122,6 @@ pub struct Form {
 }
 
 impl Form {
-    /// Whether the stream may be turned by any rotation that its norms keep, without changing the function.
-    pub fn allows_rotation(&self) -> bool {
-        self.stream.is_empty() && self.writes.is_empty()
-    }
-
     /// The norm whose gain folds into the columns of this weight.
     pub fn read_norm(&self, place: Place) -> Option<Place> {
         self.reads.iter().find(|folding| folding.weights.contains(&place)).map(|folding| folding.norm)

@@ -34,10 +34,12 @@ pub mod onnx;
 pub mod safetensors;
 pub mod store;
 pub mod tensor;
+pub mod tokenizer_json;
 pub mod torch;
 pub mod view;
 pub mod vocabulary;
 mod weights;
+pub mod whole;
 
 pub use encoding::Encoding;
 pub use error::{FormatError, SourceError};

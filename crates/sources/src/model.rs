@@ -266,6 +266,16 @@ impl Model {
         &self.beside
     }
 
+    /// What people call it: the folder, or a file with the folder that it lies in, since many files are called `model.safetensors`.
+    pub fn name(&self) -> String {
+        let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let file = last(&self.path).unwrap_or_default();
+        match self.path.parent().and_then(last).filter(|_| self.path.is_file()) {
+            Some(folder) => format!("{folder}/{file}"),
+            None => file,
+        }
+    }
+
     /// Number of stored elements in tensors of numbers that a network could have been trained to: floats and quantised forms.
     pub fn parameters(&self) -> u64 {
         self.tensors.iter().filter(|t| t.is_numeric_weight()).map(|t| t.elements() as u64).sum()
@@ -329,13 +339,7 @@ impl TensorSource for Model {
 
 /// The whole of a small file; refuses more than [`MAX_HEADER_BYTES`].
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, SourceError> {
-    let file = DataFile::open(path)?;
-    if file.size() > MAX_HEADER_BYTES {
-        return Err(FormatError::new("file", format!("{} bytes", file.size()), format!("at most {MAX_HEADER_BYTES} bytes")).at(path));
-    }
-    let mut bytes = vec![0; file.size() as usize];
-    file.read_exact_at(0, &mut bytes).map_err(|error| SourceError::Io { path: path.to_owned(), action: "read", error })?;
-    Ok(bytes)
+    store::read_whole(path, MAX_HEADER_BYTES)
 }
 
 /// A JSON file, or `None` if there is no such file.

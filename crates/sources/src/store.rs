@@ -32,6 +32,20 @@ impl DataFile {
     }
 }
 
+/// The whole of a small file.
+///
+/// # Errors
+/// If it cannot be read, or is larger than `limit` bytes.
+pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
+    let file = DataFile::open(path)?;
+    if file.size() > limit {
+        return Err(FormatError::new("file", format!("{} bytes", file.size()), format!("at most {limit} bytes")).at(path));
+    }
+    let mut bytes = vec![0; file.size() as usize];
+    file.read_exact_at(0, &mut bytes).map_err(|error| SourceError::Io { path: path.to_owned(), action: "read", error })?;
+    Ok(bytes)
+}
+
 impl ReadAt for DataFile {
     fn size(&self) -> u64 {
         self.size

@@ -1,6 +1,7 @@
 //! A tensor as a place in files: name, shape, encoding, and where its bytes lie.
 
 use crate::{Encoding, FormatError};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A run of bytes in one file of a checkpoint.
@@ -164,6 +165,29 @@ pub enum MetaValue {
     Float(f64),
     Text(String),
     Array(Vec<MetaValue>),
+}
+
+impl MetaValue {
+    /// The number, if it is a whole one and not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Self::Unsigned(n) => Some(n),
+            Self::Signed(n) => u64::try_from(n).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same value as JSON, which has no infinite numbers: they are null.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Bool(b) => Value::from(*b),
+            Self::Unsigned(n) => Value::from(*n),
+            Self::Signed(n) => Value::from(*n),
+            Self::Float(x) => Value::from(*x),
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Array(values) => values.iter().map(Self::json).collect(),
+        }
+    }
 }
 
 /// What a format parser found in one file.

@@ -85,13 +85,13 @@ impl Vocabulary {
             // BERT's too: llama.cpp's converter turns `the` into `▁the` and `##ing` into `ing`.
             _ => Scheme::SentencePiece,
         };
-        // Token type 3 is CONTROL in the GGUF specification.
-        let special = tokenizer.token_types.iter().enumerate().filter(|&(_, &kind)| kind == 3).map(|(id, _)| id).collect();
+        let is_control = |&(_, &kind): &(usize, &u32)| kind == gguf::token_type::CONTROL;
+        let special = tokenizer.token_types.iter().enumerate().filter(is_control).map(|(id, _)| id).collect();
         Some(Self {
             tokens: tokenizer.tokens.iter().map(|t| Some(decode(t, scheme))).collect(),
             merges: tokenizer.merges,
             special,
-            origin: "GGUF metadata".into(),
+            origin: gguf::TOKENIZER_ORIGIN.into(),
         })
     }
 

@@ -5,14 +5,14 @@ use crate::attention::Place;
 use crate::mlp::{Mlp, routes};
 use crate::product::Linear;
 use crate::taps::UnitsAt;
-use crate::weights::Weights;
+use crate::weights::slot;
 use rayon::prelude::*;
 use sources::{Slot, SourceError};
 
 /// How a block chooses among its experts.
 pub(super) struct Mixture {
+    /// A row an expert.
     pub(super) router: Linear,
-    pub(super) n_experts: usize,
     /// The expert that every token takes, and the matrix whose sigmoid is its share.
     pub(super) shared: Option<(Linear, Mlp)>,
 }
@@ -45,7 +45,7 @@ impl Network<'_> {
             if route.is_empty() {
                 continue;
             }
-            let mlp = self.read_mlp(MLP.map(|role| Slot { expert: Some(expert), ..Weights::slot(role, Some(place.layer)) }))?;
+            let mlp = self.read_mlp(MLP.map(|role| Slot { expert: Some(expert), ..slot(role, Some(place.layer)) }))?;
             let write = |buffers: &mut Buffers, tokens: &[(usize, f32)]| {
                 buffers.read.clear();
                 tokens.iter().for_each(|&(token, _)| buffers.read.extend_from_slice(&read[token * hidden..][..hidden]));

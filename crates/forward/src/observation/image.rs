@@ -3,11 +3,12 @@
 //! Logits are the unembedding times a vector of the residual stream, so however the model is prompted they lie in a space of as many dimensions
 //! as the stream has. Another unembedding that was trained on its own spans another space.
 
+use super::ObserveError;
 use crate::NotRunnable;
 use faer::Mat;
 use sources::canonical::Canonical;
 use sources::form::NormKind;
-use sources::{Role, SourceError, Stack};
+use sources::{Role, Stack};
 
 /// Basis and shape of the canonical unembedding at `K` tokens, its mean over the tokens taken away: `centred rows = basis * ellipse`.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,15 +30,18 @@ impl Image {
     }
 }
 
-/// The image of a model's unembedding at these tokens, with the final norm's gain folded in; `None` where the model has no unembedding.
-pub fn image(canonical: &Canonical<'_>, tokens: &[u32]) -> Result<Option<Image>, SourceError> {
-    let stacks = [Stack::Single, Stack::Decoder];
-    let Some(table) = stacks.into_iter().find_map(|stack| canonical.unembedding(stack)) else { return Ok(None) };
+/// The image of a model's unembedding at these tokens, with the final norm's gain folded in; `None` where the model has no unembedding in the
+/// one stack that a forward pass runs through.
+///
+/// # Errors
+/// If the unembedding cannot be read, or [`image_from_rows`] refuses its rows.
+pub fn image(canonical: &Canonical<'_>, tokens: &[u32]) -> Result<Option<Image>, ObserveError> {
+    let Some(table) = canonical.unembedding(Stack::Single) else { return Ok(None) };
     let Some(hidden) = canonical.width(table) else { return Ok(None) };
     let ids: Vec<usize> = tokens.iter().map(|&id| id as usize).collect();
     let mut rows = Vec::new();
     canonical.vectors(table, Role::Unembed, &ids, &mut rows)?;
-    Ok(image_from_rows(&rows, ids.len(), hidden).ok())
+    Ok(Some(image_from_rows(&rows, ids.len(), hidden)?))
 }
 
 /// Rows of an unembedding as [`image_from_rows`] takes them: the final norm's gain multiplied in, and for a LayerNorm, which gives it no vector

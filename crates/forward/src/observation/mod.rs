@@ -44,7 +44,7 @@ pub struct Subject {
     pub engine: String,
     /// Digest of the model's tensors (64 hexadecimal digits), which binds the observation to a checkpoint; `None` where it could not be known.
     pub tensor_root: Option<String>,
-    /// What people call the model: the last component of its path.
+    /// What people call the model: [`Model::name`] of one on disk.
     pub model: String,
     /// Its family: `llama`.
     pub family: String,

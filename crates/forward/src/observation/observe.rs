@@ -1,10 +1,10 @@
 //! Runs a checkpoint on a set of prompts and keeps what it does.
 
 use super::{Image, Observation, Recorder, Subject, image};
-use crate::{Network, NotRunnable, PromptSet, Tokenizer, Wanted};
+use crate::weights::binding_of;
+use crate::{Network, NotRunnable, PromptSet, Taps as _, Tokenizer, Wanted};
 use sources::canonical::Canonical;
 use sources::{Model, SourceError};
-use std::path::Path;
 
 /// Everything that an observation can hold.
 pub const ALL_TAPS: Wanted = Wanted { attention: true, stream: true, units: true, logits: true };
@@ -28,7 +28,6 @@ pub struct Observer<'a> {
     model: &'a Model,
     network: Network<'a>,
     recorder: Recorder,
-    logits: bool,
 }
 
 impl<'a> Observer<'a> {
@@ -37,7 +36,7 @@ impl<'a> Observer<'a> {
     /// # Errors
     /// With the reason why the model cannot be run, or cannot be run on these prompts.
     pub fn new(model: &'a Model, tensor_root: Option<&str>, prompts: &PromptSet, wanted: Wanted) -> Result<Self, NotRunnable> {
-        let Some(binding) = &model.binding else { return NotRunnable::because("no family describes its tensors") };
+        let binding = binding_of(model)?;
         let network = Network::open(model)?;
         let shape = network.shape();
         let tokenizer = Tokenizer::of(model)?;
@@ -47,7 +46,7 @@ impl<'a> Observer<'a> {
         let subject = Subject {
             engine: ENGINE.into(),
             tensor_root: tensor_root.map(str::to_owned),
-            model: name(&model.path),
+            model: model.name(),
             family: binding.family.clone(),
             n_parameters: model.parameters(),
             n_layers: shape.layers,
@@ -62,7 +61,7 @@ impl<'a> Observer<'a> {
         let wanted = Wanted { logits: wanted.logits && shape.has_logits, ..wanted };
         let encoded = tokenizer.encode_all(prompts, shape.max_positions)?;
         let recorder = Recorder::new(&subject, prompts, encoded, vocabulary, wanted)?;
-        Ok(Self { model, network, recorder, logits: wanted.logits })
+        Ok(Self { model, network, recorder })
     }
 
     /// Blocks that the run goes through.
@@ -82,24 +81,14 @@ impl<'a> Observer<'a> {
     /// If a tensor cannot be read, or the model's numbers are not finite.
     pub fn run(self, advance: &(dyn Fn(u64) + Sync)) -> Result<Observation, ObserveError> {
         self.network.run(&self.recorder.sequences(), &self.recorder, advance)?;
-        let image = if self.logits { self.image()? } else { None };
+        let image = if self.recorder.wanted().logits { self.image()? } else { None };
         Ok(self.recorder.finish(image)?)
     }
 
-    fn image(&self) -> Result<Option<Image>, SourceError> {
+    fn image(&self) -> Result<Option<Image>, ObserveError> {
         match Canonical::new(self.model)? {
             Some(canonical) => image(&canonical, self.recorder.logit_tokens()),
             None => Ok(None),
         }
-    }
-}
-
-/// What people call a model: the folder, or a file with the folder that it lies in, since many files are called `model.safetensors`.
-fn name(path: &Path) -> String {
-    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let file = last(path).unwrap_or_default();
-    match path.parent().and_then(last).filter(|_| path.is_file()) {
-        Some(folder) => format!("{folder}/{file}"),
-        None => file,
     }
 }

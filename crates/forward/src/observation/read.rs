@@ -1,7 +1,6 @@
 //! Reads an observation that anybody may have made: every key, type, shape and number is checked, and one sentence says what is wrong.
 
 use super::layout::{entry_starts, sampled};
-use super::write::norm_name;
 use super::{
     Image, Logits, MAX_LOGIT_POSITIONS, MAX_LOGIT_TOKENS, MAX_STREAM_WORDS, OBSERVATION_SCHEMA, Observation, PromptsId, SKETCH_WIDTH,
     Stream, Subject, Tokens, UnitSketches, WordAt,
@@ -97,10 +96,7 @@ impl Keys {
             other => return Err(metadatum("causal", other, "`true` or `false`")),
         };
         let norm = self.text("norm")?;
-        let norm = [NormKind::Rms, NormKind::Layer]
-            .into_iter()
-            .find(|&kind| norm_name(kind) == norm)
-            .ok_or_else(|| metadatum("norm", &norm, "`rms` or `layer`"))?;
+        let norm = NormKind::named(&norm).ok_or_else(|| metadatum("norm", &norm, "`rms` or `layer`"))?;
         let cap = self.text("logit_cap")?;
         let logit_cap = match cap.as_str() {
             "" => None,
@@ -184,7 +180,7 @@ impl Tensors<'_> {
         }
     }
 
-    /// Half-precision values between `-limit` and `limit`.
+    /// Half-precision values in `range`.
     fn f16(&mut self, name: &str, shape: [usize; 2], range: std::ops::RangeInclusive<f32>) -> Result<Vec<f16>, FormatError> {
         let (bytes, _) = self.bytes(name, Encoding::F16, &shape.map(Some))?;
         let values: Vec<f16> = bytes.as_chunks::<2>().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect();
@@ -210,7 +206,7 @@ impl Tensors<'_> {
             let expected = format!("at least one prompt, from 0 to {} in ascending order", ids.len());
             return Err(FormatError::new("starts of the prompts", "other places", expected).tensor("starts"));
         }
-        // A word has a byte at least, and a token a few; no text has more words than this many times its tokens.
+        // A word has a byte at least, and no prompt of a file of prompts has as many bytes.
         if let Some(word) = words.iter().find(|&&word| word != NO_WORD && word > 1 << 24) {
             return Err(FormatError::new("word", word, format!("at most {}, or {NO_WORD} for none", 1 << 24)).tensor("words"));
         }

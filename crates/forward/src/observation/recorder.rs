@@ -92,7 +92,7 @@ impl Recorder {
         let wanted = Wanted { units: wanted.units && subject.units > 0, ..wanted };
         let tokens = join(prompts, &encoded, subject.vocabulary)?;
         let words = tokens.word_tokens();
-        let groups = Groups::new(&words)?;
+        let groups = if wanted.units { Groups::new(&words)? } else { Groups::default() };
         let per_prompt = |sample: &[WordAt]| {
             let mut rows = vec![Vec::new(); words.len()];
             for (row, at) in sample.iter().enumerate() {

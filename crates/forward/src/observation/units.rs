@@ -12,7 +12,7 @@ const GROUP_WORDS: usize = 256;
 type Signs = [u8; super::SKETCH_WIDTH / 8];
 
 /// Which prompts are summed together; the same for every block, and for every number of threads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Groups {
     /// Group of each prompt, and the row of the prompt's first word in it.
     places: Vec<(usize, usize)>,
@@ -24,7 +24,7 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new(words: &[WordTokens]) -> Result<Self, NotRunnable> {
-        let mut groups = Self { places: Vec::new(), signs: Vec::new(), sizes: Vec::new() };
+        let mut groups = Self::default();
         for (prompt, words) in words.iter().enumerate() {
             if groups.signs.last().is_none_or(|last| last.len() >= GROUP_WORDS) {
                 groups.signs.push(Vec::new());

@@ -6,8 +6,7 @@ use super::{OBSERVATION_SCHEMA, Observation, SKETCH_WIDTH, WordAt};
 use half::f16;
 use serde_json::{Map, Value, json};
 use sources::SourceError;
-use sources::form::NormKind;
-use std::io::{BufWriter, Write as _};
+use sources::whole::Whole;
 use std::path::Path;
 
 /// Elements that are turned into bytes at a time.
@@ -64,17 +63,7 @@ struct Tensor<'a> {
 impl Observation {
     /// Writes the container. A file that is there is replaced, and only by a complete one.
     pub fn write(&self, path: &Path) -> Result<(), SourceError> {
-        let failed = |error| SourceError::Io { path: path.to_owned(), action: "write", error };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let new = tempfile::Builder::new().prefix(".filiation-").tempfile_in(folder).map_err(failed)?;
-        let mut out = BufWriter::new(new);
-        self.write_to(&mut out).and_then(|()| out.flush()).map_err(failed)?;
-        let new = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        new.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        Whole::write(path, |out| self.write_to(out))?.place()
     }
 
     fn write_to(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
@@ -110,7 +99,7 @@ impl Observation {
             "units": subject.units.to_string(),
             "vocabulary": subject.vocabulary.to_string(),
             "causal": subject.causal.to_string(),
-            "norm": norm_name(subject.norm),
+            "norm": subject.norm.name(),
             "logit_cap": subject.logit_cap.map(|cap| cap.to_string()).unwrap_or_default(),
             "prompts": self.prompts.label,
             "prompts_digest": self.prompts.digest,
@@ -161,13 +150,6 @@ impl Observation {
             add("logits.token_bytes".into(), vec![bytes.len()], Data::U8(bytes));
         }
         tensors
-    }
-}
-
-pub(super) fn norm_name(norm: NormKind) -> &'static str {
-    match norm {
-        NormKind::Rms => "rms",
-        NormKind::Layer => "layer",
     }
 }
 

@@ -26,7 +26,7 @@ fn gguf_metadata(name: &str) -> BTreeMap<String, MetaValue> {
 }
 
 fn from_gguf(metadata: &BTreeMap<String, MetaValue>) -> Tokenizer {
-    Tokenizer::from_value(&gguf::tokenizer(metadata).unwrap().unwrap(), "GGUF metadata").unwrap()
+    Tokenizer::from_value(&tokenizer_json::from_gguf(metadata).unwrap().unwrap(), gguf::TOKENIZER_ORIGIN).unwrap()
 }
 
 /// The tokenizer of an entry of the vectors: a folder, a file, or a file with the rule it is to split by.
@@ -99,7 +99,7 @@ fn a_word_has_its_tokens_in_every_scheme() {
 fn whatever_cannot_be_used_has_its_sentence() {
     let mut metadata = gguf_metadata("byte-level.gguf");
     metadata.insert("tokenizer.ggml.pre".into(), MetaValue::Text("new-rule".into()));
-    let sentence = |metadata: &BTreeMap<String, MetaValue>| gguf::tokenizer(metadata).unwrap_err().to_string();
+    let sentence = |metadata: &BTreeMap<String, MetaValue>| tokenizer_json::from_gguf(metadata).unwrap_err().to_string();
     let expected = "the tokenizer in the GGUF metadata splits texts by the rule `new-rule`, which is not known here";
     assert_eq!(sentence(&metadata), expected);
     metadata.insert("tokenizer.ggml.model".into(), MetaValue::Text("t5".into()));

@@ -1,12 +1,11 @@
 //! Laws of observations: the same bits however they came about, and numbers that mean what they claim.
 
-use crate::made::{ALL, Made, N_HEADS, N_LAYERS, bytes, prompts, subject};
+use crate::made::{Made, N_HEADS, N_LAYERS, bytes, prompts, subject};
 use forward::observation::{MAX_LOGIT_POSITIONS, image, image_from_rows};
-use forward::{HeadAt, Image, NO_WORD, Network, Observation, PromptSet, Recorder, Subject, Taps as _, Tokenizer, UnitsAt, Wanted};
+use forward::{ALL_TAPS, HeadAt, Image, NO_WORD, Observation, Observer, PromptSet, Recorder, Taps as _, UnitsAt, Wanted};
 use serde::Deserialize;
 use sources::Model;
 use sources::canonical::Canonical;
-use sources::form::NormKind;
 use std::path::Path;
 
 #[test]
@@ -23,7 +22,7 @@ fn the_same_bits_at_any_number_of_threads_and_in_any_order() {
 fn what_is_written_is_read_back_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("observation.safetensors");
-    for wanted in [ALL, Wanted { stream: true, ..Wanted::default() }, Wanted { units: true, attention: true, ..Wanted::default() }] {
+    for wanted in [ALL_TAPS, Wanted { stream: true, ..Wanted::default() }, Wanted { units: true, attention: true, ..Wanted::default() }] {
         let observed = Made::new(5).with(wanted).observed(2, 0);
         observed.write(&path).unwrap();
         let read = Observation::read(&path).unwrap();
@@ -168,31 +167,12 @@ fn defects_of_what_is_told_come_out_as_sentences() {
 fn observed_base() -> (Observation, Image) {
     let model = Model::open(Path::new("../../testdata/models/base")).unwrap();
     let other = Model::open(Path::new("../../testdata/models/independent")).unwrap();
-    let network = Network::open(&model).unwrap();
-    let shape = network.shape();
-    let subject = Subject {
-        engine: "filiation-forward 0.1.0".into(),
-        tensor_root: None,
-        model: "base".into(),
-        family: "llama".into(),
-        n_parameters: model.parameters(),
-        n_layers: shape.layers,
-        n_heads: shape.heads,
-        hidden: shape.hidden,
-        units: shape.units,
-        vocabulary: shape.vocabulary,
-        causal: shape.causal,
-        norm: NormKind::Rms,
-        logit_cap: shape.logit_cap,
-    };
     let mut prompts = PromptSet::shared().unwrap();
     prompts.prompts.truncate(12);
-    let encoded = Tokenizer::of(&model).unwrap().encode_all(&prompts, shape.max_positions).unwrap();
-    let recorder = Recorder::new(&subject, &prompts, encoded, model.vocabulary.as_ref().unwrap(), ALL).unwrap();
-    let of = |model| image(&Canonical::new(model).unwrap().unwrap(), recorder.logit_tokens()).unwrap().unwrap();
-    let (own, foreign) = (of(&model), of(&other));
-    network.run(&recorder.sequences(), &recorder, &|_| ()).unwrap();
-    (recorder.finish(Some(own)).unwrap(), foreign)
+    let observed = Observer::new(&model, None, &prompts, ALL_TAPS).unwrap().run(&|_| ()).unwrap();
+    let canonical = Canonical::new(&other).unwrap().unwrap();
+    let foreign = image(&canonical, &observed.logits.as_ref().unwrap().tokens).unwrap().unwrap();
+    (observed, foreign)
 }
 
 /// The whole way on a trained model: its own tokenizer, the engine, and logits that lie in the image of its unembedding, as they must.
@@ -288,7 +268,7 @@ fn prompts_and_encodings_must_belong_together() {
         let made = Made::new(14);
         let mut encoded = made.encoded();
         change(&mut encoded);
-        Recorder::new(&subject(), &prompts(), encoded, &made.vocabulary, ALL).unwrap_err().to_string()
+        Recorder::new(&subject(), &prompts(), encoded, &made.vocabulary, ALL_TAPS).unwrap_err().to_string()
     };
     let n = prompts().prompts.len();
     assert_eq!(refused(&|e| drop(e.pop())), format!("{} prompts were split into tokens, but the set has {n}", n - 1));

@@ -1,7 +1,7 @@
 //! A model that computes nothing: made-up values, told to a recorder on any number of threads and in any order.
 
 use forward::observation::{Image, image_from_rows};
-use forward::{Encoded, HeadAt, NotRunnable, Observation, PromptSet, Recorder, Subject, Taps as _, Tokenizer, UnitsAt, Wanted};
+use forward::{ALL_TAPS, Encoded, HeadAt, NotRunnable, Observation, PromptSet, Recorder, Subject, Taps as _, Tokenizer, UnitsAt, Wanted};
 use rayon::prelude::*;
 use sources::Model;
 use sources::form::NormKind;
@@ -13,7 +13,6 @@ pub(crate) const N_HEADS: usize = 2;
 const HIDDEN: usize = 10;
 const UNITS: usize = 40;
 const VOCABULARY: usize = 1024;
-pub(crate) const ALL: Wanted = Wanted { attention: true, stream: true, units: true, logits: true };
 
 pub(crate) fn subject() -> Subject {
     Subject {
@@ -79,7 +78,7 @@ impl Made {
             constant_unit: None,
             not_a_number: false,
             cap: None,
-            wanted: ALL,
+            wanted: ALL_TAPS,
             encoded: Tokenizer::of(&model).unwrap().encode_all(&prompts(), None).unwrap(),
             vocabulary: model.vocabulary.unwrap(),
         }

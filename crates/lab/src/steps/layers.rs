@@ -94,8 +94,7 @@ fn configure(outline: &mut Outline, change: &Layers, n: usize) {
         // Which blocks look back over a window only may be said by a rule that counts blocks.
         listed(kinds).or_else(|| {
             let period = usize::try_from(outline.said(family, window.period.as_ref()?)?.as_u64()?).ok()?;
-            let kind = |layer: usize| if (layer + 1).is_multiple_of(period) { "full_attention" } else { "sliding_attention" };
-            Some((kinds.written_key()?, (0..n).map(|layer| json!(kind(layer))).collect()))
+            Some((kinds.written_key()?, (0..n).map(|layer| json!(compute::kind_by_period(layer, period))).collect()))
         })
     });
     let turned = computation.rotary.as_ref().and_then(|rotary| listed(rotary.layers.as_ref()?));

@@ -80,13 +80,13 @@ fn run(setting: &Setting<'_>, checkpoint: Arc<dyn Checkpoint>) -> Result<Outcome
     Ok(setting.kept(Changed::same_outline(checkpoint, turned), parameters, Vec::new()))
 }
 
-/// Dimensions of a head that turn with the position: all, unless family or configuration give a share.
+/// Dimensions of a head that turn with the position: all, unless family or configuration say otherwise.
 fn rotary_dims(outline: &Outline, head_dim: usize) -> usize {
-    let share = outline.described().and_then(|family| {
-        let share = family.compute.as_ref()?.rotary.as_ref()?.share.as_ref()?;
-        outline.said(family, share)?.as_f64()
+    let turned = outline.described().and_then(|family| {
+        let rotary = family.compute.as_ref()?.rotary.as_ref()?;
+        Some(rotary.turned_dims(&outline.all_said(family), head_dim))
     });
-    (head_dim as f64 * share.unwrap_or(1.0)) as usize
+    turned.unwrap_or(head_dim)
 }
 
 impl Turned {

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 GATED = [("gate_proj", "up_proj"), ("w1", "w3"), ("gate", "up")]
 # One matrix with the gate's rows first.
 FUSED = ["gate_up_proj", "Wi"]
-# MLPs without a gate.
-PLAIN = ["up_proj", "c_fc", "fc_in", "fc1", "dense_h_to_4h", "lin1"]
-# The same, where the last component alone says nothing.
-PLAIN_WITH_PARENT = ["intermediate.dense"]
+# MLPs without a gate; with the component before it where the last alone says nothing.
+PLAIN = ["intermediate.dense", "up_proj", "c_fc", "fc_in", "fc1", "dense_h_to_4h", "lin1"]
 
 
 @dataclass
@@ -181,7 +179,7 @@ def run(model: Any, ids: list[int]) -> Any:
 def is_norm(module: nn.Module) -> bool:
     """Whether a module has a vector of weights and nothing inside, as norms do."""
     weight = getattr(module, "weight", None)
-    return weight is not None and weight.dim() == 1 and not any(True for _ in module.children()) and hasattr(module, "forward")
+    return weight is not None and weight.dim() == 1 and not any(True for _ in module.children())
 
 
 def same_memory(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -263,7 +261,7 @@ def units_of(matrices: dict[str, nn.Module]) -> Units | None:
         gate, up = only(gate_name), only(up_name)
         if gate is not None and up is not None:
             return Units(gate=gate, up=up, fused=False)
-    for name in PLAIN_WITH_PARENT + PLAIN:
+    for name in PLAIN:
         if (up := only(name)) is not None:
             return Units(gate=None, up=up, fused=False)
     return None

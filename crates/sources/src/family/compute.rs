@@ -158,6 +158,25 @@ pub struct WindowSettings {
     pub from: Option<Setting>,
 }
 
+impl RotarySettings {
+    /// How many dimensions of a head turn: as many as are declared, else a share of them, which is all where nothing is said.
+    pub fn turned_dims(&self, said: &Said<'_>, head_dim: usize) -> usize {
+        let declared = self.dims.as_ref().and_then(|dims| said.count(dims));
+        let share = self.share.as_ref().and_then(|share| said.number(share)).unwrap_or(1.0);
+        declared.unwrap_or((head_dim as f64 * share) as usize)
+    }
+}
+
+/// The word for a block whose attention looks back over a window only.
+pub const SLIDING_ATTENTION: &str = "sliding_attention";
+/// The word for a block whose attention sees everything.
+pub const FULL_ATTENTION: &str = "full_attention";
+
+/// The word for a block where every `period`-th sees everything and the others a window; all have a window where the period is 0.
+pub fn kind_by_period(layer: usize, period: usize) -> &'static str {
+    if (layer + 1).is_multiple_of(period) { FULL_ATTENTION } else { SLIDING_ATTENTION }
+}
+
 /// A mixture of experts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,7 +196,7 @@ pub struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// Of a checkpoint of a family: the top level of the config counts before the sections that the family names.
-    pub fn new(family: &'a Family, config: Option<&'a Value>, metadata: &'a BTreeMap<String, MetaValue>) -> Self {
+    pub fn new(family: &Family, config: Option<&'a Value>, metadata: &'a BTreeMap<String, MetaValue>) -> Self {
         let nested = family.config_sections.iter().filter_map(|section| config?.get(section));
         Self { sections: config.into_iter().chain(nested).collect(), metadata }
     }
@@ -191,7 +210,7 @@ impl<'a> Said<'a> {
     /// A value of the GGUF header, behind the name of its architecture.
     pub fn header(&self, key: &str) -> Option<Value> {
         let Some(MetaValue::Text(architecture)) = self.metadata.get("general.architecture") else { return None };
-        json(self.metadata.get(&format!("{architecture}.{key}"))?)
+        self.metadata.get(&format!("{architecture}.{key}")).map(MetaValue::json)
     }
 
     /// The value of a setting, from the first place that has it, else its default.
@@ -214,15 +233,4 @@ impl<'a> Said<'a> {
     pub fn is_on(&self, setting: &Setting) -> bool {
         self.value(setting).and_then(|value| value.as_bool()) == Some(true)
     }
-}
-
-fn json(value: &MetaValue) -> Option<Value> {
-    Some(match value {
-        MetaValue::Bool(b) => Value::from(*b),
-        MetaValue::Unsigned(n) => Value::from(*n),
-        MetaValue::Signed(n) => Value::from(*n),
-        MetaValue::Float(x) => Value::from(*x),
-        MetaValue::Text(text) => Value::from(text.as_str()),
-        MetaValue::Array(values) => Value::Array(values.iter().map(json).collect::<Option<_>>()?),
-    })
 }

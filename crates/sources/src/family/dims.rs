@@ -34,14 +34,12 @@ pub(super) fn declared(family: &Family, config: Option<&Value>, metadata: &BTree
 
 fn whole_number(value: &MetaValue) -> Option<u64> {
     match value {
-        MetaValue::Unsigned(n) => Some(*n),
-        MetaValue::Signed(n) => u64::try_from(*n).ok(),
         // One value a layer; a family has one for all.
         MetaValue::Array(values) => {
             let first = whole_number(values.first().filter(|value| !matches!(value, MetaValue::Array(_)))?)?;
             values.iter().all(|value| value == &values[0]).then_some(first)
         }
-        _ => None,
+        value => value.as_u64(),
     }
 }
 

@@ -8,7 +8,7 @@ mod quant_32;
 mod tokenizer;
 
 pub use quant::BlockQuant;
-pub use tokenizer::{GgufTokenizer, tokenizer};
+pub use tokenizer::{GgufTokenizer, TOKENIZER_ORIGIN, token_type, tokenizer};
 
 use crate::bytes::{ByteReader, ReadAt};
 use crate::tensor::{self, Extent, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS, MetaValue, Parsed, TensorInfo};

@@ -3,6 +3,19 @@
 use crate::tensor::MetaValue;
 use std::collections::BTreeMap;
 
+/// What sentences call the place of such a tokenizer, in the stead of a file's name.
+pub const TOKENIZER_ORIGIN: &str = "GGUF metadata";
+
+/// GGML's types of tokens that no text spells out, of the GGUF specification.
+pub mod token_type {
+    /// What stands for text that has no token.
+    pub const UNKNOWN: u32 = 2;
+    /// A mark of the model's own: the begin of a text, its end.
+    pub const CONTROL: u32 = 3;
+    /// Added to the vocabulary after it was learned.
+    pub const USER_DEFINED: u32 = 4;
+}
+
 /// Vocabulary and merges, in order of their ids and ranks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GgufTokenizer {
@@ -14,6 +27,13 @@ pub struct GgufTokenizer {
     pub token_types: Vec<u32>,
     /// GGML's name of the algorithm: `llama` (SentencePiece), `gpt2` (byte-level BPE), `bert`, `t5`, …
     pub model: String,
+}
+
+impl GgufTokenizer {
+    /// The merges as pairs `(left, right)`, the first merge first.
+    pub fn merge_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.merges.iter().filter_map(|pair| pair.split_once(' '))
+    }
 }
 
 /// The tokenizer in a file's metadata, if there is one and it is well formed.
@@ -44,11 +64,7 @@ fn texts(values: &[MetaValue]) -> Option<Vec<String>> {
 }
 
 fn small(value: &MetaValue) -> Option<u32> {
-    match *value {
-        MetaValue::Unsigned(n) => n.try_into().ok(),
-        MetaValue::Signed(n) => n.try_into().ok(),
-        _ => None,
-    }
+    value.as_u64()?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -1,36 +1,37 @@
 //! The tokenizer in a GGUF file's metadata, written as a `tokenizer.json`.
 
-use super::beside::{added_token, framed, numbered, wordpiece};
 use super::sentencepiece::{Order, merges};
-use crate::NotRunnable;
+use super::{CannotSplit, added_token, framed, numbered, wordpiece};
+use crate::gguf::{self, GgufTokenizer, token_type};
+use crate::tensor::MetaValue;
 use serde_json::{Value, json};
-use sources::gguf::{self, GgufTokenizer};
-use sources::tensor::MetaValue;
 use std::collections::BTreeMap;
 
 type Metadata = BTreeMap<String, MetaValue>;
 
-/// GGML's token types, of the GGUF specification.
-const UNKNOWN: u32 = 2;
-const CONTROL: u32 = 3;
-const USER_DEFINED: u32 = 4;
-
 /// `None` where the metadata name no tokens.
-pub(super) fn tokenizer(metadata: &Metadata) -> Result<Option<Value>, NotRunnable> {
+///
+/// # Errors
+/// If the tokens are not well formed, or nothing here knows how their algorithm splits a text.
+pub fn from_gguf(metadata: &Metadata) -> Result<Option<Value>, CannotSplit> {
     if !metadata.contains_key("tokenizer.ggml.tokens") {
         return Ok(None);
     }
     let Some(tokenizer) = gguf::tokenizer(metadata) else {
-        return NotRunnable::because("the tokenizer in the GGUF metadata is not well formed");
+        return because("the tokenizer in the GGUF metadata is not well formed");
     };
     let reader = Reader { metadata, tokenizer: &tokenizer };
     match tokenizer.model.as_str() {
         "llama" => reader.sentencepiece(),
         "gpt2" => reader.byte_level(),
         "bert" => Ok(reader.wordpiece()),
-        other => NotRunnable::because(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug())),
+        other => because(format!("GGUF tokenizers of the kind `{}` are not supported yet", other.escape_debug())),
     }
     .map(Some)
+}
+
+fn because<T>(sentence: impl Into<String>) -> Result<T, CannotSplit> {
+    Err(CannotSplit(sentence.into()))
 }
 
 struct Reader<'a> {
@@ -52,11 +53,7 @@ impl Reader<'_> {
 
     /// A special token, by the key that holds its id.
     fn special(&self, key: &str) -> Option<(String, u64)> {
-        let id = match *self.value(key)? {
-            MetaValue::Unsigned(id) => id,
-            MetaValue::Signed(id) => u64::try_from(id).ok()?,
-            _ => return None,
-        };
+        let id = self.value(key)?.as_u64()?;
         Some((self.tokenizer.tokens.get(usize::try_from(id).ok()?)?.clone(), id))
     }
 
@@ -65,10 +62,17 @@ impl Reader<'_> {
         let kinds = self.tokenizer.token_types.iter().zip(&self.tokenizer.tokens).zip(tokens).enumerate();
         kinds
             .filter(|(_, ((kind, as_stored), token))| {
-                matches!(**kind, UNKNOWN | CONTROL | USER_DEFINED) && as_stored == token && !token.is_empty()
+                matches!(**kind, token_type::UNKNOWN | token_type::CONTROL | token_type::USER_DEFINED)
+                    && as_stored == token
+                    && !token.is_empty()
             })
-            .map(|(id, ((&kind, _), token))| added_token(token, id as u64, kind != USER_DEFINED))
+            .map(|(id, ((&kind, _), token))| added_token(token, id as u64, kind != token_type::USER_DEFINED))
             .collect()
+    }
+
+    /// The merges that the file lists.
+    fn merges(&self) -> Vec<Value> {
+        self.tokenizer.merge_pairs().map(|(left, right)| json!([left, right])).collect()
     }
 
     /// Special tokens around a text, where the file asks for them.
@@ -78,7 +82,7 @@ impl Reader<'_> {
         framed(self.special("bos_token_id").filter(|_| begins), self.special("eos_token_id").filter(|_| ends))
     }
 
-    fn sentencepiece(&self) -> Result<Value, NotRunnable> {
+    fn sentencepiece(&self) -> Result<Value, CannotSplit> {
         let is_gemma = matches!(self.metadata.get("general.architecture"), Some(MetaValue::Text(name)) if name.starts_with("gemma"));
         // Files of Gemma spell runs of spaces as spaces, and single ones as SentencePiece does.
         let respelled = |token: &String| {
@@ -93,14 +97,14 @@ impl Reader<'_> {
             _ => Vec::new(),
         };
         let merges = if !self.tokenizer.merges.is_empty() {
-            self.tokenizer.merges.iter().filter_map(|pair| pair.split_once(' ')).map(|(left, right)| json!([left, right])).collect()
+            self.merges()
         } else if is_gemma {
             merges(&tokens, Order::Ids)
         } else if scores.len() == tokens.len() && !scores.iter().any(|score| score.is_nan()) {
             merges(&tokens, Order::Scores(&scores))
         } else {
             let (found, n) = (scores.len(), tokens.len());
-            return NotRunnable::because(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens"));
+            return because(format!("the tokenizer in the GGUF metadata has {found} scores for {n} tokens"));
         };
         // SentencePiece puts its space before every text, one that begins with a space included.
         let mut normalizers = vec![json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" })];
@@ -120,21 +124,18 @@ impl Reader<'_> {
         }))
     }
 
-    fn byte_level(&self) -> Result<Value, NotRunnable> {
+    fn byte_level(&self) -> Result<Value, CannotSplit> {
         let rule = match self.value("pre") {
             Some(MetaValue::Text(rule)) => rule.as_str(),
             _ => "default",
         };
         let Some(split) = Split::named(rule) else {
             let rule = rule.escape_debug();
-            return NotRunnable::because(format!(
-                "the tokenizer in the GGUF metadata splits texts by the rule `{rule}`, which is not known here"
-            ));
+            return because(format!("the tokenizer in the GGUF metadata splits texts by the rule `{rule}`, which is not known here"));
         };
         // llama.cpp takes a word that is a token whole for these two, and begins a text with BOS where the file does not say.
         let ignores_merges = matches!(split, Split::Llama3 | Split::Tekken);
-        let merges: Vec<Value> =
-            self.tokenizer.merges.iter().filter_map(|pair| pair.split_once(' ')).map(|(left, right)| json!([left, right])).collect();
+        let merges = self.merges();
         Ok(json!({
             "version": "1.0",
             "added_tokens": self.added(&self.tokenizer.tokens),
