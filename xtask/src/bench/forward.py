@@ -6,13 +6,14 @@
 """
 
 import json
-import resource
 import sys
 import time
 
 
 def done(seconds, tokens, **more):
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not `ru_maxrss`, which a process inherits from the one that started it.
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
     print(json.dumps({"seconds": seconds, "tokens": tokens, "peakMib": peak, **more}))
 
 
@@ -71,7 +72,7 @@ def to_gguf(folder, target):
     layers, heads = config["num_hidden_layers"], config["num_attention_heads"]
     groups = config.get("num_key_value_heads", heads)
     writer.add_block_count(layers)
-    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_context_length(config.get("max_position_embeddings", 2048))
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)

@@ -198,7 +198,7 @@ class ClaimMap:
     reference_head: int
     # Layer of the reference, from 0.
     reference_layer: int
-    # Correlation of what remains of the two heads by the last measure that is defined, over all prompts.
+    # Correlation of what the controls leave of the two heads, over all prompts.
     residual: float
     # Attention of the suspect's head.
     suspect: list[float]
