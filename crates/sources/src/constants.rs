@@ -112,7 +112,9 @@ fn has_few_values(matrix: &Matrix<'_>) -> bool {
         }
     }
     let few = matrix.values.len() / 16;
-    distinct.len() == 1 || matrix.changes() <= few || matrix.transposed().changes() <= few
+    // Where an axis has one place there are no neighbours along it, and nothing that could differ.
+    let has_runs = |along: &Matrix<'_>| along.cols > 1 && along.changes() <= few;
+    distinct.len() == 1 || has_runs(matrix) || has_runs(&matrix.transposed())
 }
 
 fn is_progression(values: &[f32]) -> bool {

@@ -154,3 +154,11 @@ proptest! {
         }
     }
 }
+
+/// Along an axis of one place nothing differs; that is no sign of a constant.
+#[test]
+fn eight_trained_numbers_are_no_constant() {
+    let values = [0.3, -1.2, 0.8, 0.1, -0.4, 1.9, -0.7, 0.2];
+    assert_eq!([recognise(1, 8, &values), recognise(8, 1, &values)], [None, None]);
+    assert_eq!(recognise(1, 16, &[[1.0; 8], [0.0; 8]].concat()), Some(Constant::FewValues));
+}
