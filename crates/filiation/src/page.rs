@@ -60,7 +60,13 @@ impl Page {
 /// Before the work, not after it: a folder that cannot be made or written must not cost an hour.
 pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })?;
-    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
+    check_writable(folder)
+}
+
+/// The same for a folder that must be there.
+pub(crate) fn check_writable(folder: &Path) -> Result<(), Error> {
+    let tried = std::fs::read_dir(folder).and_then(|_| tempfile::tempfile_in(folder));
+    tried.map(drop).map_err(|error| Error::Io { action: "write into", path: folder.to_owned(), error })
 }
 
 fn as_json(report: &Report) -> Result<String, Error> {

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::cli::Observe;
 use crate::models::{custody, open_weights};
 use crate::outputs::{self, prompts};
+use crate::page::check_writable;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use forward::{ALL_TAPS, Observation, Observer, PromptSet};
@@ -11,6 +12,7 @@ use sources::FormatError;
 use std::path::Path;
 
 pub(crate) fn run(args: &Observe, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    check_writable(args.output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let observation = observation(&args.model, &prompts(args.prompts.as_deref())?, progress)?;
     observation.write(&args.output)?;
     let prompts = &observation.prompts;

@@ -108,6 +108,11 @@ fn what_cannot_be_observed_says_why() {
     let missing = filiation(&["observe", "testdata/onnx", "-o", "none", "--prompts", &few]);
     assert_eq!(missing.code, 1, "{missing}");
 
+    // Before the work, not after it.
+    let nowhere = filiation(&["observe", BASE, "-o", folder.path().join("not-there/x").to_str().unwrap(), "--prompts", &few]);
+    assert_eq!(nowhere.code, 1, "{nowhere}");
+    assert!(nowhere.stderr.contains("cannot write into") && !nowhere.stderr.contains("running the model"), "{nowhere}");
+
     let broken = folder.path().join("broken.toml");
     std::fs::write(&broken, "schema = \"urn:filiation:prompts:v1\"\n").unwrap();
     let refused = filiation(&["observe", BASE, "-o", "none", "--prompts", broken.to_str().unwrap()]);
