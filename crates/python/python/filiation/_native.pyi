@@ -27,7 +27,7 @@ class Checkpoint:
     @property
     def name(self, /) -> str:
         """
-        Last component of the path.
+        What people call it: its folder, or its file with the folder that it lies in.
         """
     def row(self, /, tensor: SupportsIndex, row: SupportsIndex) -> Incomplete:
         """
