@@ -110,6 +110,14 @@ def test_the_engine_observes_a_checkpoint(testdata: Path, tmp_path: Path) -> Non
     assert repr(again) == "Observation('base' on 'shared 1', of 5accfd23db6b…, attention+units+stream+logits)"
 
 
+def measures(finding: filiation.Finding) -> filiation.Finding:
+    """The finding without the paths of the models that it names: an `Observation` is compared from a file of another name."""
+    if finding.attention is None:
+        return finding
+    rows = [dataclasses.replace(row, name="") for row in finding.attention.rows]
+    return dataclasses.replace(finding, attention=dataclasses.replace(finding.attention, rows=rows))
+
+
 def test_observations_compare_as_their_files_do(testdata: Path, tmp_path: Path) -> None:
     prompts = filiation.PromptSet.shared().first(12)
     base, finetuned = (filiation.observe_checkpoint(testdata / "models" / name, prompts) for name in ("base", "finetuned"))
@@ -118,7 +126,8 @@ def test_observations_compare_as_their_files_do(testdata: Path, tmp_path: Path) 
     of_files = filiation.compare(tmp_path / "reference.safetensors", tmp_path / "suspect.safetensors", registered_controls=False)
     of_objects = filiation.compare(base, finetuned, registered_controls=False)
     assert [f.statistic for f in of_objects.findings] == [f.statistic for f in of_files.findings]
-    assert of_objects.findings == of_files.findings
+    assert of_objects.conclusion == of_files.conclusion
+    assert [measures(f) for f in of_objects.findings] == [measures(f) for f in of_files.findings]
     assert of_objects.verdicts == of_files.verdicts
     assert [file.sha256 for file in of_objects.custody] == [file.sha256 for file in of_files.custody]
 
