@@ -173,7 +173,7 @@ impl Bench<'_> {
         let expected: BTreeSet<String> = done.iter().flat_map(|step| of(&plan.words, step)).collect();
         let may: BTreeSet<String> =
             done.iter().copied().chain(["*"]).flat_map(|step| of(&plan.may, step)).chain(planned.may.iter().cloned()).collect();
-        let said: BTreeSet<String> = verdict.relation.iter().map(|w| (*w).to_owned()).collect();
+        let said: BTreeSet<String> = verdict.relation_words().into_iter().map(str::to_owned).collect();
         let mut words: Vec<String> =
             said.iter().map(|w| if expected.contains(w) || may.contains(w) { w.clone() } else { format!("[{w}]") }).collect();
         words.extend(expected.difference(&said).map(|w| format!("~~{w}~~")));
@@ -190,7 +190,7 @@ impl Bench<'_> {
             what: format!("stranger: {}", name.replace("testdata/", "")),
             units,
             is_right,
-            words: verdict.relation.join(", "),
+            words: verdict.relation_words().join(", "),
             verdict,
         })
     }

@@ -2,11 +2,10 @@
 
 mod attention;
 
-use crate::Error;
 use crate::cli::{Compare, Run};
 use crate::models::Compared;
 use crate::page::Page;
-use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, Restored};
+use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, RelationKind, Restored};
 use forward::PromptSet;
 use report::data;
 use sources::TensorSource;
@@ -41,13 +40,13 @@ pub(crate) struct ControlOutcomes<'a> {
     pub(crate) outcomes: Outcomes,
 }
 
-pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
+pub(crate) fn report(examined: &Examined<'_>) -> data::Report {
     let (case, given) = (examined, examined.case);
     let mut custody = custody_files(data::SideRole::Reference, &case.reference.custody);
     custody.extend(custody_files(data::SideRole::Suspect, &case.suspect.custody));
     custody.extend(case.controls.iter().flat_map(|beside| custody_files(data::SideRole::Control, &beside.control.custody)));
     let pairs = given.correspondence.pairs.iter().map(|pair| (given.suspect.weights[pair.suspect].label(), pair)).collect();
-    Ok(data::Report {
+    data::Report {
         schema: data::SCHEMA.to_owned(),
         tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
         case: data::Case {
@@ -61,7 +60,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
                 n_prompts: prompts.prompts.len() as u64,
             }),
         },
-        verdicts: vec![verdict(case)?],
+        verdicts: vec![verdict(case)],
         findings: case.outcomes.iter().enumerate().map(|(i, (card, outcome))| finding(case, &pairs, i, card, outcome)).collect(),
         cards: case.outcomes.iter().map(|(card, _)| self::card(card)).collect(),
         pictures: data::Pictures {
@@ -87,16 +86,11 @@ pub(crate) fn report(examined: &Examined<'_>) -> Result<data::Report, Error> {
         limits: case.verdict.limits.clone(),
         custody,
         command: Some(command(case)),
-    })
+    }
 }
 
 fn side(compared: &Compared) -> data::Side {
     let Compared { model, custody, observation, .. } = compared;
-    let mut encodings: BTreeMap<String, usize> = BTreeMap::new();
-    for tensor in model.tensors() {
-        *encodings.entry(tensor.encoding.to_string()).or_default() += tensor.elements();
-    }
-    let encoding = encodings.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0))).map(|(name, _)| name);
     let subject = observation.as_ref().map(|observation| &observation.subject);
     data::Side {
         path: model.path.display().to_string(),
@@ -105,11 +99,11 @@ fn side(compared: &Compared) -> data::Side {
         family: subject.map(|s| s.family.clone()).or_else(|| model.binding.as_ref().map(|b| b.family.clone())),
         n_parameters: subject.map_or_else(|| model.parameters(), |s| s.n_parameters),
         format: Some(if subject.is_some() { "observation".into() } else { model.format.to_string() }),
-        encoding,
+        encoding: model.encodings().into_iter().next().map(|(name, _)| name),
         n_tensors: subject.is_none().then(|| model.tensors().len() as u64),
         n_layers: match subject {
             Some(subject) => Some(subject.n_layers as u64),
-            None => model.binding.as_ref().map(|b| b.layers.iter().map(|&(_, n)| n as u64).sum()),
+            None => model.binding.as_ref().map(|b| b.n_blocks() as u64),
         },
     }
 }
@@ -122,9 +116,9 @@ fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFi
         .collect()
 }
 
-fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
+fn verdict(case: &Examined<'_>) -> data::Verdict {
     let verdict = case.verdict;
-    Ok(data::Verdict {
+    data::Verdict {
         question: data::Question::Derivation,
         conclusion: match verdict.conclusion {
             Conclusion::SupportsDerivation => data::Conclusion::SupportsDerivation,
@@ -146,13 +140,13 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
                 })
                 .collect(),
         },
-        relation: verdict.relation.iter().map(|name| relation(name)).collect::<Result<_, _>>()?,
+        relation: verdict.relation.iter().map(|&kind| relation(kind)).collect(),
         relation_words: case
             .outcomes
             .iter()
             .filter_map(|(_, outcome)| outcome.observed())
             .flat_map(|o| &o.relations)
-            .filter(|relation| verdict.relation.contains(&relation.kind.name()))
+            .filter(|relation| verdict.relation.contains(&relation.kind))
             .map(|relation| (relation.kind.name().to_owned(), relation.words.clone()))
             .collect(),
         p_value: verdict.strongest.as_ref().map(|s| {
@@ -164,12 +158,25 @@ fn verdict(case: &Examined<'_>) -> Result<data::Verdict, Error> {
         calibration: None,
         statement: verdict.statement.clone(),
         would_help: verdict.would_help.clone(),
-    })
+    }
 }
 
-/// The contract's word for a relation; one that it lacks must not vanish from a report.
-fn relation(name: &str) -> Result<data::Relation, Error> {
-    serde_json::from_value(serde_json::json!(name)).map_err(|error| Error::Report(format!("relation: found {error}")))
+fn relation(kind: RelationKind) -> data::Relation {
+    match kind {
+        RelationKind::Identical => data::Relation::Identical,
+        RelationKind::Quantized => data::Relation::Quantized,
+        RelationKind::Pruned => data::Relation::Pruned,
+        RelationKind::Adapter => data::Relation::Adapter,
+        RelationKind::Finetune => data::Relation::Finetune,
+        RelationKind::Merge => data::Relation::Merge,
+        RelationKind::LayersChanged => data::Relation::LayersChanged,
+        RelationKind::VocabularyChanged => data::Relation::VocabularyChanged,
+        RelationKind::Permuted => data::Relation::Permuted,
+        RelationKind::Rotated => data::Relation::Rotated,
+        RelationKind::Rescaled => data::Relation::Rescaled,
+        RelationKind::Upcycled => data::Relation::Upcycled,
+        RelationKind::Partial => data::Relation::Partial,
+    }
 }
 
 fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
@@ -439,7 +446,7 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
         })
         .collect();
     if let Some(claim) = &claims.relation {
-        let found = &case.verdict.relation;
+        let found = case.verdict.relation_words();
         let outcome = match conclusion {
             Conclusion::SupportsDerivation if found.contains(&claim.value.as_str()) => data::ClaimOutcome::Agrees,
             Conclusion::SupportsDerivation if !found.is_empty() => data::ClaimOutcome::Contradicts,

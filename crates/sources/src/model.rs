@@ -281,6 +281,17 @@ impl Model {
         self.tensors.iter().filter(|t| t.is_numeric_weight()).map(|t| t.elements() as u64).sum()
     }
 
+    /// Stored elements by encoding, most first.
+    pub fn encodings(&self) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for tensor in &self.tensors {
+            *counts.entry(tensor.encoding.to_string()).or_default() += tensor.elements() as u64;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        counts
+    }
+
     /// Path of the file that a tensor's first byte lies in.
     fn path_of(&self, tensor: &TensorInfo) -> &Path {
         tensor.extents().first().map_or(&self.path, |extent| &self.files[extent.file].path)

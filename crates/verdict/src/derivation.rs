@@ -4,7 +4,7 @@ use crate::margin::{Control, Margin, MarginOutcome};
 use crate::observed;
 use crate::scope::Scope;
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Case, Correspondence, NullBasis, Outcome, Side};
+use evidence::{Card, Case, Correspondence, NullBasis, Outcome, RelationKind, Side};
 use sources::{Slot, Weight};
 use stats::{NullDistribution, PValue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub struct Verdict {
     /// What is shared.
     pub scope: Scope,
     /// How the suspect differs, in the Hub's words where they exist. Empty unless derivation is supported.
-    pub relation: Vec<&'static str>,
+    pub relation: Vec<RelationKind>,
     /// `None` where no exact test applied.
     pub strongest: Option<StrongestP>,
     /// Every similarity beside its controls, by method.
@@ -55,6 +55,13 @@ pub struct Verdict {
     pub would_help: Option<String>,
     /// What the answer does not say.
     pub limits: Vec<String>,
+}
+
+impl Verdict {
+    /// The words for how the suspect differs, as in the JSON report.
+    pub fn relation_words(&self) -> Vec<&'static str> {
+        self.relation.iter().map(|kind| kind.name()).collect()
+    }
 }
 
 /// Concludes on derivation from the outcomes of all methods that speak to it.
@@ -159,13 +166,13 @@ pub fn derivation(
         (Conclusion::SupportsIndependence, statement, None)
     };
 
-    let mut relation: Vec<&'static str> = Vec::new();
+    let mut relation: Vec<RelationKind> = Vec::new();
     if conclusion == Conclusion::SupportsDerivation {
         for observation in outcomes.iter().filter_map(|(_, outcome)| outcome.observed()) {
-            relation.extend(observation.relations.iter().map(|r| r.kind.name()));
+            relation.extend(observation.relations.iter().map(|r| r.kind));
         }
         let mut seen = BTreeSet::new();
-        relation.retain(|name| seen.insert(*name));
+        relation.retain(|kind| seen.insert(*kind));
     }
     let strongest = strongest.filter(|_| rest.exact);
     let limits = limits(suspect, correspondence, conclusion, rest, wording)?;

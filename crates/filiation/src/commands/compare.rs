@@ -90,7 +90,7 @@ pub(crate) fn comparison(args: &Compare, page: Page, progress: &Progress) -> Res
         controls: &beside,
         verdict: &verdict,
         wording: &wording,
-    })?;
+    });
     Ok((report, conclusion))
 }
 
@@ -111,7 +111,7 @@ fn prepare<'a>(
     progress: &Progress,
 ) -> Result<Prepared<'a>, Error> {
     let elements = progress.bytes(&format!("comparing tensors, {what}"), suspect.trained_elements() * 4);
-    let blocks = suspect.model.binding.as_ref().map_or(0, |b| b.layers.iter().map(|&(_, n)| n as u64).sum());
+    let blocks = suspect.model.binding.as_ref().map_or(0, |b| b.n_blocks() as u64);
     // Every block is looked at once, and once in full.
     let units = progress.steps(&format!("matching units, {what}"), 2 * blocks);
     let advance = Advance { elements: &|n| elements.advance(n * 4), blocks: &|n| units.advance(n) };

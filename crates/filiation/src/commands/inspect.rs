@@ -32,17 +32,6 @@ const SCHEMA: &str = "urn:filiation:inspect:v1";
 const WIDTH: usize = 80;
 const LABEL: usize = 12;
 
-/// Elements by encoding, largest first.
-fn encodings(model: &Model) -> Vec<(String, u64)> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for tensor in model.tensors() {
-        *counts.entry(tensor.encoding.to_string()).or_default() += tensor.elements() as u64;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    counts
-}
-
 fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
     let model = side.model;
     let mut lines: Vec<(&str, String)> = vec![("path", model.path.display().to_string()), ("container", model.format.to_string())];
@@ -61,7 +50,7 @@ fn as_text(side: &Side<'_>, custody: &Custody, tensors: bool) -> String {
     }
     let elements: u64 = model.tensors().iter().map(|t| t.elements() as u64).sum();
     let shares: Vec<String> =
-        encodings(model).iter().map(|(name, n)| format!("{name} {:.1} %", 100.0 * *n as f64 / elements.max(1) as f64)).collect();
+        model.encodings().iter().map(|(name, n)| format!("{name} {:.1} %", 100.0 * *n as f64 / elements.max(1) as f64)).collect();
     lines.push(("tensors", format!("{}, {} elements: {}", model.tensors().len(), grouped(elements), shares.join(", "))));
     lines.push(("parameters", format!("{} in numeric weights, {} trained", grouped(model.parameters()), grouped(side.trained_elements()))));
     let mut kinds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
@@ -122,7 +111,7 @@ fn as_json(side: &Side<'_>, custody: &Custody) -> serde_json::Value {
         "family": model.binding.as_ref().map(|b| &b.family),
         "nParameters": model.parameters(),
         "nTrained": side.trained_elements(),
-        "encodings": encodings(model).into_iter().collect::<BTreeMap<_, _>>(),
+        "encodings": model.encodings().into_iter().collect::<BTreeMap<_, _>>(),
         "vocabulary": model.vocabulary.as_ref().map(|v| json!({ "tokens": v.used(), "merges": v.merges.len(), "origin": v.origin })),
         "claims": {
             "baseModels": model.claims.base_models.iter().map(claim).collect::<Vec<_>>(),

@@ -34,7 +34,7 @@ impl Compared {
     #[track_caller]
     pub(crate) fn expect_derivation(&self, relation: &[&str]) {
         assert_eq!(self.verdict.conclusion, Conclusion::SupportsDerivation, "{}", self.verdict.statement);
-        assert_eq!(self.verdict.relation, relation, "{}", self.of("weights.edits").explanation.words);
+        assert_eq!(self.verdict.relation_words(), relation, "{}", self.of("weights.edits").explanation.words);
     }
 
     #[track_caller]
