@@ -20,6 +20,32 @@ pub(crate) fn apply(activation: Activation, values: &mut [f32]) {
     );
 }
 
+/// Multiplies each value of `d` with the nonlinearity's slope at the value of `x` that stands beside it.
+pub(crate) fn slope(activation: Activation, x: &[f32], d: &mut [f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let pairs = d.iter_mut().zip(x);
+            match activation {
+                Activation::Silu => pairs.for_each(|(d, &x)| {
+                    let s = sigmoid(x);
+                    *d *= s * (1.0 + x * (1.0 - s));
+                }),
+                // Φ(x) + x φ(x).
+                Activation::Gelu => pairs.for_each(|(d, &x)| {
+                    let density = exp(-0.5 * x * x) * (0.5 * std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2);
+                    *d *= 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)) + x * density;
+                }),
+                Activation::GeluTanh => pairs.for_each(|(d, &x)| {
+                    let s = sigmoid(TWICE_ROOT_2_OVER_PI * (x + 0.044_715 * x * x * x));
+                    *d *= s + x * s * (1.0 - s) * TWICE_ROOT_2_OVER_PI * (1.0 + 3.0 * 0.044_715 * x * x);
+                }),
+                Activation::Relu => pairs.for_each(|(d, &x)| *d = if x > 0.0 { *d } else { 0.0 }),
+            }
+        },
+    );
+}
+
 const TWICE_ROOT_2_OVER_PI: f32 = std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::SQRT_2;
 
 #[inline(always)]
@@ -137,6 +163,24 @@ mod tests {
         for (activation, expected) in expected {
             let found = of(activation);
             assert!(found.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{activation:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_finite_differences() {
+        for activation in [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            for x in [-2.0f32, -0.7, 0.3, 1.0, 3.0] {
+                let of = |x: f32| {
+                    let mut values = [x];
+                    apply(activation, &mut values);
+                    f64::from(values[0])
+                };
+                let step = 1.0 / 128.0;
+                let expected = (of(x + step) - of(x - step)) / f64::from(2.0 * step);
+                let mut found = [1.0];
+                slope(activation, &[x], &mut found);
+                assert!((f64::from(found[0]) - expected).abs() < 1e-4, "{activation:?} at {x}: {} for {expected}", found[0]);
+            }
         }
     }
 

@@ -22,10 +22,10 @@ pub(crate) struct Attention {
 /// Buffers that sequences and blocks share.
 #[derive(Default)]
 pub(crate) struct AttentionBuffers {
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
-    mixed: Vec<f32>,
+    pub(crate) q: Vec<f32>,
+    pub(crate) k: Vec<f32>,
+    pub(crate) v: Vec<f32>,
+    pub(crate) mixed: Vec<f32>,
     scores: Vec<f32>,
     raw: Vec<f32>,
 }

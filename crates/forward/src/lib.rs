@@ -16,6 +16,7 @@ mod prompts;
 mod rotary;
 mod taps;
 mod tokenizer;
+mod training;
 mod weights;
 pub mod words;
 
@@ -25,4 +26,5 @@ pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Reco
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};
+pub use training::{Gradient, Parameters, Target, Trainable};
 pub use words::NO_WORD;

@@ -25,8 +25,8 @@ const MLP: [Role; 3] = [Role::MlpGate, Role::MlpUp, Role::MlpDown];
 
 /// A checkpoint that can be run.
 pub struct Network<'a> {
-    computation: Computation,
-    weights: Weights<'a>,
+    pub(crate) computation: Computation,
+    pub(crate) weights: Weights<'a>,
     shape: Shape,
 }
 
@@ -54,17 +54,17 @@ pub struct Shape {
 }
 
 /// One block in memory.
-struct Block {
-    attn_norm: Option<Norm>,
-    attention: Attention,
-    attn_post_norm: Option<Norm>,
-    mlp_norm: Option<Norm>,
-    mlp: Feed,
-    mlp_post_norm: Option<Norm>,
+pub(crate) struct Block {
+    pub(crate) attn_norm: Option<Norm>,
+    pub(crate) attention: Attention,
+    pub(crate) attn_post_norm: Option<Norm>,
+    pub(crate) mlp_norm: Option<Norm>,
+    pub(crate) mlp: Feed,
+    pub(crate) mlp_post_norm: Option<Norm>,
 }
 
 /// The MLP of a block; experts are read one at a time.
-enum Feed {
+pub(crate) enum Feed {
     Dense(Mlp),
     Mixture(Mixture),
 }
@@ -192,7 +192,7 @@ impl<'a> Network<'a> {
         parts.into_par_iter().enumerate().for_each(|(sequence, values)| tell(sequence, values));
     }
 
-    fn read_block(&self, layer: usize) -> Result<Block, SourceError> {
+    pub(crate) fn read_block(&self, layer: usize) -> Result<Block, SourceError> {
         let at = |role| slot(role, Some(layer));
         let norm = |role| self.weights.norm(role, Some(layer));
         let [q, k, v, out] = self.weights.linears([Role::AttnQ, Role::AttnK, Role::AttnV, Role::AttnOut].map(at))?;

@@ -178,6 +178,15 @@ impl RotaryTable {
 
     /// Turns the heads of consecutive tokens, `[tokens, heads · head_dim]`; the first token stands at position 0.
     pub(crate) fn turn(&self, vectors: &mut [f32], width: usize, head_dim: usize) {
+        self.turn_by(1.0, vectors, width, head_dim);
+    }
+
+    /// What a gradient undergoes where its vector was turned: the same, the other way.
+    pub(crate) fn turn_back(&self, vectors: &mut [f32], width: usize, head_dim: usize) {
+        self.turn_by(-1.0, vectors, width, head_dim);
+    }
+
+    fn turn_by(&self, sense: f32, vectors: &mut [f32], width: usize, head_dim: usize) {
         if self.pairs == 0 {
             return;
         }
@@ -186,6 +195,7 @@ impl RotaryTable {
             for head in vector.chunks_exact_mut(head_dim) {
                 let (first, rest) = head.split_at_mut(self.pairs);
                 for (((a, b), &sin), &cos) in first.iter_mut().zip(rest).zip(sin).zip(cos) {
+                    let sin = sense * sin;
                     (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
                 }
             }

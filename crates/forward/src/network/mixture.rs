@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use sources::{Slot, SourceError};
 
 /// How a block chooses among its experts.
-pub(super) struct Mixture {
+pub(crate) struct Mixture {
     /// A row an expert.
     pub(super) router: Linear,
     /// The expert that every token takes, and the matrix whose sigmoid is its share.
