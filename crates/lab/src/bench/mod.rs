@@ -1,0 +1,5 @@
+//! What methods give on pairs whose history is known.
+
+mod row;
+
+pub use row::{Row, Score, Sizes, Truth};
