@@ -26,5 +26,5 @@ pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Reco
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use training::{Gradient, Parameters, Target, Trainable};
+pub use training::{Gradient, Parameters, Target, Trainable, Values};
 pub use words::NO_WORD;
