@@ -20,7 +20,9 @@ baseline_card! {
     /// # Departures
     /// At most 4,096 common tokens. The authors set a z-score against independent pairs of theirs; here the CKA itself.
     /// # Fails when
-    /// A turned residual stream has no coordinates to match (.993 → .143). Query and key matrices that were replaced, or gains folded into them.
+    /// A turned residual stream has no coordinates to match. Maps inside heads that are not orthogonal, which rotary positions and
+    /// products of queries and keys permit, or gains folded into the matrices. Signs are given to one side before centring, so that
+    /// exchanging the sides changes the number a little.
     static CARD = {
         id: "baseline.awm",
         source: "Zeng et al., AWM, arXiv:2510.06738",
