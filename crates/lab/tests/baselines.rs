@@ -144,3 +144,47 @@ fn what_does_not_apply_says_why() {
     assert!(statistic(&cut, "awm") > 0.999, "{}", statistic(&cut, "awm"));
     assert!(statistic(&cut, "config-gate") < 0.5);
 }
+
+/// Of `testdata/models/base` and the named suspect: `testdata/scripts/baselines_oracle.py` (numpy 2.4.6, scipy 1.17.1), which forms every
+/// matrix that the code here goes around.
+#[test]
+fn the_numbers_are_those_of_the_formulas_in_numpy() {
+    for (suspect, id, expected) in ORACLE {
+        let all = compared(&stored("models/base"), &stored(suspect), false);
+        let found = statistic(&all, id);
+        assert!((found - expected).abs() < 2e-6, "{suspect}, {id}: {found} {expected}");
+    }
+    let tuned = compared(&stored("models/base"), &stored("models/finetuned"), false);
+    assert!((tuned["baseline.mdir"].log10_p.unwrap() + 1821.04).abs() < 0.01);
+}
+
+const ORACLE: [(&str, &str, f64); 28] = [
+    ("models/finetuned", "cosine", 0.990257085),
+    ("models/finetuned", "norm-gain-cosine", 0.999946192),
+    ("models/finetuned", "huref", 0.971481204),
+    ("models/finetuned", "awm", 0.993647778),
+    ("models/finetuned", "mdir", 0.999677123),
+    ("models/finetuned", "std-profile", 0.999502953),
+    ("models/finetuned", "weighted-score", 0.994789855),
+    ("models/independent", "cosine", 0.00492687505),
+    ("models/independent", "norm-gain-cosine", 0.99428327),
+    ("models/independent", "huref", 0.0290360589),
+    ("models/independent", "awm", 0.0652075364),
+    ("models/independent", "mdir", 0.264137626),
+    ("models/independent", "std-profile", 0.938195608),
+    ("models/independent", "weighted-score", 0.614957937),
+    ("models/permuted-units", "cosine", 0.605354472),
+    ("models/permuted-units", "norm-gain-cosine", 1.0),
+    ("models/permuted-units", "huref", 1.0),
+    ("models/permuted-units", "awm", 1.0),
+    ("models/permuted-units", "mdir", 1.0),
+    ("models/permuted-units", "std-profile", 1.0),
+    ("models/permuted-units", "weighted-score", 0.886946676),
+    ("lineage/seed-2", "cosine", -0.00527731164),
+    ("lineage/seed-2", "norm-gain-cosine", 0.994732709),
+    ("lineage/seed-2", "huref", 0.0146029027),
+    ("lineage/seed-2", "awm", 0.00800886886),
+    ("lineage/seed-2", "mdir", 0.27252871),
+    ("lineage/seed-2", "std-profile", 0.819522743),
+    ("lineage/seed-2", "weighted-score", 0.565197598),
+];
