@@ -40,7 +40,7 @@ impl Baseline for Mdir {
         }
         let found = cross_gram(&x.values, &y.values, x.width).and_then(|gram| haar_bound(&gram, x.width));
         match found {
-            Ok(bound) => Measured::Statistic { value: bound.trace / x.width as f64, log10_p: Some(bound.p.log10()) },
+            Ok(bound) => Measured::Statistic { value: (bound.trace / x.width as f64).clamp(0.0, 1.0), log10_p: Some(bound.p.log10()) },
             Err(error) => Measured::not_applicable(error.to_string()),
         }
     }
