@@ -10,6 +10,7 @@ use sources::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use testmodels::{Dtype, FAMILIES, VARIANTS, family, save};
 
 fn stored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)
@@ -143,6 +144,28 @@ fn what_does_not_apply_says_why() {
     // AWM matches blocks by assignment.
     assert!(statistic(&cut, "awm") > 0.999, "{}", statistic(&cut, "awm"));
     assert!(statistic(&cut, "config-gate") < 0.5);
+}
+
+/// Two stacks, mixtures, tied tables, LayerNorm: a model of any family with itself, or a reason.
+#[test]
+fn every_family_gives_a_score_or_a_reason() {
+    for name in FAMILIES.into_iter().chain(VARIANTS) {
+        let folder = save(&family(name, 1), Dtype::F32);
+        let all = compared(folder.path(), folder.path(), false);
+        for (id, score) in &all {
+            match (score.statistic, &score.why) {
+                (Some(found), None) => assert!((found - 1.0).abs() < 1e-5, "{name}, {id}: {found}"),
+                (None, Some(why)) => assert!(!why.is_empty(), "{name}, {id}"),
+                both => panic!("{name}, {id}: {both:?}"),
+            }
+        }
+        assert!(all["baseline.cosine"].statistic.is_some(), "{name}");
+    }
+    // Without a family, tensors still have names.
+    let anonymous = save(&family("llama", 1).anonymous(), Dtype::F32);
+    let all = compared(anonymous.path(), anonymous.path(), false);
+    assert!((statistic(&all, "cosine") - 1.0).abs() < 1e-9);
+    assert_eq!(all["baseline.huref"].why.as_deref(), Some("the two models have no common tokens with embeddings"));
 }
 
 /// Of `testdata/models/base` and the named suspect: `testdata/scripts/baselines_oracle.py` (numpy 2.4.6, scipy 1.17.1), which forms every

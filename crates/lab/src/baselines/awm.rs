@@ -27,6 +27,7 @@ baseline_card! {
         id: "baseline.awm",
         source: "Zeng et al., AWM, arXiv:2510.06738",
         states_p: false,
+        threshold: None,
     }
 }
 

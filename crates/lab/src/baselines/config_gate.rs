@@ -22,6 +22,7 @@ baseline_card! {
         id: "baseline.config-gate",
         source: "Cisco, Model Provenance Kit, cisco-ai-defense/model-provenance-kit",
         states_p: false,
+        threshold: Some(0.5),
     }
 }
 

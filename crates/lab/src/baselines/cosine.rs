@@ -18,6 +18,7 @@ baseline_card! {
         id: "baseline.cosine",
         source: "folklore",
         states_p: false,
+        threshold: None,
     }
 }
 

@@ -26,6 +26,7 @@ baseline_card! {
         id: "baseline.huref",
         source: "Zeng et al., HuRef, arXiv:2312.04828",
         states_p: false,
+        threshold: None,
     }
 }
 

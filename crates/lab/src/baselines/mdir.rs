@@ -20,6 +20,7 @@ baseline_card! {
         id: "baseline.mdir",
         source: "Zhang, Matrix-Driven Instant Review, arXiv:2508.06309",
         states_p: true,
+        threshold: None,
     }
 }
 

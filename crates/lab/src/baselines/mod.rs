@@ -32,6 +32,8 @@ pub struct BaselineCard {
     pub source: &'static str,
     /// Whether its authors state a p-value.
     pub states_p: bool,
+    /// Beyond what its authors say that two models belong together, where they say so.
+    pub threshold: Option<f64>,
     /// The doc comment, line by line.
     pub doc: &'static [&'static str],
 }

@@ -21,6 +21,7 @@ baseline_card! {
         id: "baseline.norm-gain-cosine",
         source: "sionic-ai/solar-vs-glm, January 2026, as withdrawn",
         states_p: false,
+        threshold: None,
     }
 }
 

@@ -25,6 +25,7 @@ baseline_card! {
         id: "baseline.reef",
         source: "Zhang et al., REEF, arXiv:2410.14273",
         states_p: false,
+        threshold: None,
     }
 }
 

@@ -21,6 +21,7 @@ baseline_card! {
         id: "baseline.std-profile",
         source: "Honest AGI, Intrinsic Fingerprint of LLMs, arXiv:2507.03014",
         states_p: false,
+        threshold: None,
     }
 }
 

@@ -27,6 +27,7 @@ baseline_card! {
         id: "baseline.weighted-score",
         source: "Cisco, Model Provenance Kit, cisco-ai-defense/model-provenance-kit",
         states_p: false,
+        threshold: Some(0.75),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::relations::relations;
 use super::{
-    ANY_EXACT, Bar, Cell, Column, Group, Independent, Kind, LOG10_ALPHA, Null, SECOND_FALSE_POSITIVE_RATE, SizeIs, TOGETHER, Table,
-    Together, UNDISGUISED,
+    ANY_EXACT, Apart, AsPublished, Bar, Cell, Column, Group, Independent, Kind, LOG10_ALPHA, Null, SECOND_FALSE_POSITIVE_RATE, SizeIs,
+    TOGETHER, Table, Together, UNDISGUISED,
 };
 use crate::baselines::BASELINES;
 use crate::bench::{Row, Score, Truth};
@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 
 /// As reports write the conclusion.
 const SUPPORTS_DERIVATION: &str = "supports-derivation";
+const SUPPORTS_INDEPENDENCE: &str = "supports-independence";
 const INCONCLUSIVE: &str = "inconclusive";
+/// Occurs in the kinds of pairs in which one model was trained on another's outputs, or both on a third's.
+const STUDENT: &str = "student";
 /// Pairs of one recipe that the size of a test is demanded over.
 const SAME_RECIPE_DEMANDED: usize = 300;
 
@@ -23,6 +26,14 @@ struct Head {
     id: String,
     source: Option<String>,
     kind: Kind,
+    /// As published.
+    threshold: Option<f64>,
+}
+
+impl Head {
+    fn ours(id: &str, kind: Kind) -> Self {
+        Self { id: id.to_owned(), source: None, kind, threshold: None }
+    }
 }
 
 /// What a column says of one row.
@@ -47,6 +58,7 @@ impl Table {
             groups,
             columns,
             together: together(rows),
+            apart: apart(rows),
             relations: relations(rows),
             bars: Vec::new(),
         };
@@ -81,23 +93,23 @@ fn heads(rows: &[Row]) -> Vec<Head> {
             NullBasis::Model => Kind::Model,
             NullBasis::Controls | NullBasis::None => Kind::Similarity,
         };
-        Head { id: card.id.to_owned(), source: None, kind }
+        Head::ours(card.id, kind)
     });
     let theirs = BASELINES.iter().map(|baseline| {
         let card = baseline.card();
         let kind = if card.states_p { Kind::Model } else { Kind::Similarity };
-        Head { id: card.id.to_owned(), source: Some(card.source.to_owned()), kind }
+        Head { id: card.id.to_owned(), source: Some(card.source.to_owned()), kind, threshold: card.threshold }
     });
     let mut scored: BTreeMap<&str, bool> = BTreeMap::new();
     for (id, score) in rows.iter().flat_map(|row| &row.scores) {
         *scored.entry(id).or_default() |= score.log10_p.is_some();
     }
     let together = [(TOGETHER, Kind::Verdict), (ANY_EXACT, Kind::Exact)];
-    let mut heads: Vec<Head> = together.into_iter().map(|(id, kind)| Head { id: id.to_owned(), source: None, kind }).collect();
+    let mut heads: Vec<Head> = together.into_iter().map(|(id, kind)| Head::ours(id, kind)).collect();
     heads.extend(ours.chain(theirs).filter(|head| scored.remove(head.id.as_str()).is_some()));
     heads.extend(scored.into_iter().map(|(id, states_p)| {
         let kind = if states_p { Kind::Model } else { Kind::Similarity };
-        Head { id: id.to_owned(), source: None, kind }
+        Head::ours(id, kind)
     }));
     heads
 }
@@ -150,23 +162,57 @@ fn column(head: Head, rows: &[Row], groups: &[Group]) -> Column {
         false_positives: (head.kind != Kind::Similarity).then(|| apart.iter().filter(|answer| is_found(answer, None)).count()),
         median: median(statistics.clone()),
         largest: thresholds[0],
+        largest_at: largest_at(&answers, thresholds[0]),
         second_threshold: thresholds[1],
     };
     let null = head.kind.is_test().then(|| {
         let of_null = answers.iter().filter(|(row, _)| is_null(row));
         Null::of(&of_null.filter_map(|(_, answer)| answer.log10_p).collect::<Vec<f64>>())
     });
+    let as_published = head.threshold.map(|threshold| {
+        let above = |truth: Truth| {
+            answers.iter().filter(|(row, answer)| row.truth == truth && answer.statistic.is_some_and(|value| value > threshold)).count()
+        };
+        AsPublished { threshold, found: above(Truth::Derived), false_positives: above(Truth::Independent) }
+    });
     Column {
         cells: groups.iter().map(cell).collect(),
         independent,
         // The smallest of several p-values is no p-value.
         null: null.flatten().filter(|_| head.id != ANY_EXACT),
+        as_published,
         not_applicable: answers.iter().filter(|(_, answer)| !answer.applies).count(),
         median_seconds: median(answers.iter().filter_map(|(_, answer)| answer.seconds).collect()),
         id: head.id,
         source: head.source,
         kind: head.kind,
     }
+}
+
+/// The kind of independent pairs that reaches the largest statistic; of several the first by name.
+fn largest_at(answers: &[(&Row, Answer)], largest: Option<f64>) -> Option<String> {
+    let reaches = |(row, answer): &&(&Row, Answer)| row.truth == Truth::Independent && answer.applies && answer.statistic == largest;
+    let kinds = answers.iter().filter(reaches).map(|(row, _)| row.transformation.as_str());
+    largest.and_then(|_| kinds.min()).map(str::to_owned)
+}
+
+fn apart(rows: &[Row]) -> Vec<Apart> {
+    let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.truth == Truth::Independent) {
+        let counts = kinds.entry(&row.transformation).or_default();
+        counts[0] += 1;
+        for (count, conclusion) in counts[1..].iter_mut().zip([SUPPORTS_DERIVATION, SUPPORTS_INDEPENDENCE, INCONCLUSIVE]) {
+            *count += usize::from(row.conclusion == conclusion);
+        }
+    }
+    let apart = |(transformation, [n, supports_derivation, supports_independence, inconclusive]): (&str, [usize; 4])| Apart {
+        transformation: transformation.to_owned(),
+        n,
+        supports_derivation,
+        supports_independence,
+        inconclusive,
+    };
+    kinds.into_iter().map(apart).collect()
 }
 
 fn together(rows: &[Row]) -> Together {
@@ -217,6 +263,13 @@ fn bars(table: &Table) -> Vec<Bar> {
             what: "all methods together: at least .99 of the disguised pairs, at no false positive".into(),
             found: format!("{} of {}, {false_positives} false positives in {independent} independent pairs", cell.found, cell.n),
             is_met: cell.share().is_some_and(|share| share >= 0.99) && false_positives == 0 && independent > 0,
+        });
+    }
+    for kind in table.apart.iter().filter(|kind| kind.transformation.contains(STUDENT)) {
+        bars.push(Bar {
+            what: format!("derivation reads independent: {}", kind.transformation),
+            found: format!("{} of {}, {} said to be derived", kind.supports_independence, kind.n, kind.supports_derivation),
+            is_met: kind.supports_independence == kind.n,
         });
     }
     bars

@@ -119,16 +119,35 @@ impl Table {
             let second = all.share().map_or("–".into(), |_| share(all.found_second, all.n));
             writeln!(
                 page,
-                "| {} | {} | {} | {} | {} | {} | {second} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {second} | {} | {} |",
                 named(column),
                 column.kind.name(),
                 apart.false_positives.map_or("–".into(), |k| format!("{k} of {}", apart.applied)),
                 number(apart.median),
                 number(apart.largest),
+                apart.largest_at.as_deref().map_or("–".into(), escaped),
                 of_cell(all),
                 column.not_applicable,
                 column.median_seconds.map_or("–".into(), |seconds| format!("{:.1}", 1000.0 * seconds)),
             )?;
+        }
+        writeln!(page)?;
+        let published: Vec<_> = self.columns.iter().filter_map(|column| Some((column, column.as_published?))).collect();
+        if !published.is_empty() {
+            writeln!(page, "At the thresholds that their authors publish:\n")?;
+            writeln!(page, "| baseline | above | derived pairs | independent pairs |\n|---|---:|---:|---:|")?;
+            for (column, own) in published {
+                let (derived, independent) = (self.together.derived, self.together.independent);
+                let (found, wrong) = (own.found, own.false_positives);
+                writeln!(page, "| {} | {} | {found} of {derived} | {wrong} of {independent} |", named(column), own.threshold)?;
+            }
+            writeln!(page)?;
+        }
+        writeln!(page, "All methods together, by what the pairs share:\n")?;
+        writeln!(page, "| pairs | n | supports derivation | supports independence | inconclusive |\n|---|---:|---:|---:|---:|")?;
+        for kind in &self.apart {
+            let [derived, apart, open] = [kind.supports_derivation, kind.supports_independence, kind.inconclusive];
+            writeln!(page, "| {} | {} | {derived} | {apart} | {open} |", escaped(&kind.transformation), kind.n)?;
         }
         writeln!(page)
     }

@@ -100,7 +100,7 @@ impl Cell {
 }
 
 /// What a method says of independent pairs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Independent {
     /// Pairs.
@@ -113,8 +113,38 @@ pub struct Independent {
     pub median: Option<f64>,
     /// Largest statistic: the threshold of a similarity.
     pub largest: Option<f64>,
+    /// The transformation of a pair that has it.
+    pub largest_at: Option<String>,
     /// Threshold at [`SECOND_FALSE_POSITIVE_RATE`]; the largest where there are fewer than a thousand pairs.
     pub second_threshold: Option<f64>,
+}
+
+/// A baseline at the threshold that its authors publish.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AsPublished {
+    /// The statistic above which the authors say that two models belong together.
+    pub threshold: f64,
+    /// Derived pairs above it, of all.
+    pub found: usize,
+    /// Independent pairs above it, of all.
+    pub false_positives: usize,
+}
+
+/// Conclusions on independent pairs of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Apart {
+    /// As in the rows: `same data and order, other seed`.
+    pub transformation: String,
+    /// Pairs.
+    pub n: usize,
+    /// Said to be derived: false positives.
+    pub supports_derivation: usize,
+    /// Said to be independent.
+    pub supports_independence: usize,
+    /// Left open.
+    pub inconclusive: usize,
 }
 
 /// One method or baseline.
@@ -133,6 +163,8 @@ pub struct Column {
     pub independent: Independent,
     /// Pairs of one recipe; of tests.
     pub null: Option<Null>,
+    /// Of baselines whose authors publish a threshold.
+    pub as_published: Option<AsPublished>,
     /// Rows to which it does not apply, derived and independent.
     pub not_applicable: usize,
     /// Over the rows to which it applies.
@@ -185,6 +217,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Verdicts over the whole bench.
     pub together: Together,
+    /// Verdicts on independent pairs by kind.
+    pub apart: Vec<Apart>,
     /// Words of the relation.
     pub relations: Relations,
     /// Demands.

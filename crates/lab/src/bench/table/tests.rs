@@ -72,6 +72,7 @@ fn what_is_found_is_counted_over_all_pairs() {
     assert_eq!(table.sum(matching, |_| true), Cell { n: 4, applied: 3, found: 2, found_second: 2 });
     assert_eq!((matching.independent.largest, matching.independent.second_threshold), (Some(0.3), Some(0.3)));
     assert_eq!(matching.independent.false_positives, None);
+    assert_eq!(matching.independent.largest_at.as_deref(), Some("other seed"));
     assert_eq!((matching.not_applicable, matching.median_seconds), (1, Some(0.004)));
     let kinds: Vec<(&str, Kind)> = table.columns.iter().map(|column| (column.id.as_str(), column.kind)).collect();
     let expected = [
@@ -120,6 +121,29 @@ fn no_false_positive_among_n_bounds_the_rate_near_three_over_n() {
     // Not a pair of one recipe.
     assert_eq!(table.column("weights.unit-alignment").unwrap().null.as_ref().unwrap().n, 100);
     assert!(table.bars.iter().any(|bar| bar.what.contains("no false positive") && !bar.is_met));
+}
+
+#[test]
+fn independent_pairs_are_told_apart_by_kind_and_students_must_read_independent() {
+    let mut rows = rows();
+    rows.push(Row {
+        conclusion: "supports-independence".into(),
+        ..row(Truth::Independent, "student of the reference", "none", None, None)
+    });
+    rows.push(row(Truth::Independent, "two students", "none", None, Some(-9.0)));
+    rows[0].scores.insert("baseline.weighted-score".into(), score(0.76, None, 0.0));
+    rows[10].scores.insert("baseline.weighted-score".into(), score(0.75, None, 0.0));
+    rows[11].scores.insert("baseline.weighted-score".into(), score(0.9, None, 0.0));
+    let table = Table::of(&rows);
+    let apart: Vec<[usize; 4]> =
+        table.apart.iter().map(|kind| [kind.n, kind.supports_derivation, kind.supports_independence, kind.inconclusive]).collect();
+    assert_eq!(apart, [[100, 0, 0, 100], [1, 0, 1, 0], [1, 1, 0, 0]]);
+    let met: Vec<bool> = table.bars.iter().filter(|bar| bar.what.contains("student")).map(|bar| bar.is_met).collect();
+    assert_eq!(met, [true, false]);
+    // The kit speaks of a match above .75.
+    let published = table.column("baseline.weighted-score").unwrap().as_published.unwrap();
+    assert_eq!(published, AsPublished { threshold: 0.75, found: 1, false_positives: 1 });
+    assert!(table.markdown().contains("| *baseline.weighted-score* | 0.75 | 1 of 4 | 1 of 102 |"));
 }
 
 #[test]
