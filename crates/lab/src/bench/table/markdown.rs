@@ -68,6 +68,10 @@ impl Table {
         if self.bars.is_empty() {
             return Ok(());
         }
+        writeln!(
+            page,
+            "The size of an exact test is demanded to lie within its exact 99 % interval of the level, and exact tests to reject at 10⁻⁶.\n"
+        )?;
         writeln!(page, "| demand | found | met |\n|---|---|---|")?;
         for bar in &self.bars {
             writeln!(page, "| {} | {} | {} |", escaped(&bar.what), escaped(&bar.found), if bar.is_met { "yes" } else { "**no**" })?;
@@ -108,11 +112,9 @@ impl Table {
             "What each method says where nothing was derived. {second} A threshold at 0 is fitted to these very pairs: the next one may exceed \
              it.\n"
         )?;
-        writeln!(
-            page,
-            "| method | kind | false positives | median | largest | all derived, at 0 | at 10⁻³ | does not apply | median ms |"
-        )?;
-        writeln!(page, "|---|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        let heads = ["false positives", "median", "largest", "reached by", "all derived, at 0", "at 10⁻³", "does not apply", "median ms"];
+        writeln!(page, "| method | kind | {} |", heads.join(" | "))?;
+        writeln!(page, "|---|---|{}", "---:|".repeat(heads.len()))?;
         for column in &self.columns {
             let apart = &column.independent;
             let all = self.sum(column, |_| true);

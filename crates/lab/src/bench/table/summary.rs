@@ -39,6 +39,6 @@ impl Table {
         }
         let missed: Vec<_> = self.bars.iter().filter(|bar| !bar.is_met).collect();
         writeln!(text, "demands met: {} of {}", self.bars.len() - missed.len(), self.bars.len())?;
-        missed.into_iter().try_for_each(|bar| writeln!(text, "not met: {}\n  found {}", bar.what, bar.found))
+        missed.into_iter().try_for_each(|bar| writeln!(text, "not met: {}\n         {}", bar.what, bar.found))
     }
 }

@@ -205,12 +205,19 @@ fn the_page_shows_shares_stars_and_failures() {
         "| `weights.unit-matching` | .50 | – | .33* |",
         "| *baseline.cosine* | .50 | 0 | .33 |",
         "| **all methods together** | 0 | 0 |",
-        "| power 1 at 1e-6 of exact tests on every undisguised derivation | 2 of 3 | **no** |",
+        "| exact tests reject on every undisguised derivation | 2 of 3 | **no** |",
     ] {
         assert!(page.lines().any(|found| found == line), "no line {line}\n{page}");
     }
     assert!(page.contains("With 100 independent pairs a rate of 10⁻³ allows none of them"));
     assert!(page.contains("- *baseline.cosine*: folklore"));
+    // Every row of a table has as many cells as its head.
+    let mut cells = None;
+    for line in page.lines() {
+        let n = line.starts_with('|').then(|| line.matches('|').count());
+        assert!(cells.is_none() || n.is_none() || n == cells, "{line}");
+        cells = n;
+    }
     let mut hostile = rows();
     hostile[0].transformation = "a | b\n# c".into();
     assert!(Table::of(&hostile).markdown().contains("| a \\| b # c |"));
@@ -219,8 +226,6 @@ fn the_page_shows_shares_stars_and_failures() {
 #[test]
 fn the_summary_fits_eighty_columns() {
     let summary = Table::of(&rows()).summary();
-    assert!(summary.lines().all(|line| line.chars().count() <= 100), "{summary}");
-    let of_table = summary.lines().take_while(|line| !line.starts_with("demands"));
-    assert!(of_table.clone().count() > 5 && of_table.clone().all(|line| line.chars().count() <= 80), "{summary}");
+    assert!(summary.lines().count() > 10 && summary.lines().all(|line| line.chars().count() <= 80), "{summary}");
     assert!(summary.contains("relation right for 2 of 4 derived pairs"), "{summary}");
 }
