@@ -4,6 +4,7 @@
 //! A training holds its model in memory. Every step wraps the checkpoint before it and computes one weight at a time when it is asked for, so that memory is a few of the largest
 //! tensors whatever the size of the model.
 
+pub mod baselines;
 pub mod bench;
 mod checkpoint;
 mod config;

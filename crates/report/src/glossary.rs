@@ -61,6 +61,7 @@ pub const TERMS: &[Term] = &[
          text are taken away.",
     ),
     code("base model", "The origin that a model's own card declares. A claim, not the reference."),
+    code("baseline", "A statistic that others publish, computed in the bench beside our methods on the same pairs. Never evidence."),
     always("block", "One layer of a network: attention and MLP, with their norms."),
     term("block-paired", "Said of a comparison that sets each block of the suspect beside the same relative depth of every control."),
     term("bound", "A kind of p-value: proven never to be smaller than the true one."),
