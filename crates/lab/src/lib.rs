@@ -7,6 +7,7 @@
 pub mod bench;
 mod checkpoint;
 mod config;
+pub mod dialogues;
 mod disguise;
 mod draws;
 mod error;
