@@ -32,12 +32,12 @@ fn what_a_seed_draws_stays_the_same_for_ever() {
     assert_eq!(prompt, dialogues.prompt(7, 5));
     assert_eq!(drawn[0], format!("User: {prompt}\nAssistant: {answer}\n"));
 }
-const GOLDEN: &str = "";
+const GOLDEN: &str = "2e4e7907184d836bbfe96f0cbc661fd612f105399508c6255ee8df701288af27";
 
 #[test]
 fn there_are_more_than_a_million_prompts() {
     // Of n draws among N equally probable ones, n²/2N pairs agree; unequal ones agree more often, so that N is underestimated.
-    let dialogues = only(&[], &["story", "who", "plan", "advice"], &[]);
+    let dialogues = only(&[], &["who"], &[]);
     let n = 20_000;
     let distinct: BTreeSet<String> = (0..n).map(|index| dialogues.prompt(1, index)).collect();
     let agreeing = n as usize - distinct.len();
