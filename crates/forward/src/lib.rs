@@ -28,5 +28,5 @@ pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
 pub use sampling::{Options, Reply, Request, Sampler};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use training::{Gradient, Parameters, Target, Trainable};
+pub use training::{Gradient, Parameters, Target, Trainable, Values};
 pub use words::NO_WORD;

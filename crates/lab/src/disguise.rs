@@ -1,7 +1,7 @@
 //! From a model on disk, through steps, to a model on disk with the record of what was done.
 
 use crate::steps::{self, Call, Outcome};
-use crate::write::{carried, check_is_free, write};
+use crate::write::{Record as Written, carried, check_is_free, write};
 use crate::{Checkpoint, Dtype, LabError, Opened, Precision};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -107,6 +107,13 @@ pub fn disguise(model: Model, request: &Request<'_>, digests: &(dyn Fn(u64) + Sy
         "keepsFunction": records.iter().all(|record| record.keeps_function),
         "carriedUnchanged": carried,
     });
-    let bytes = write(checkpoint.as_ref(), &model, request.folder, request.precision, &record, advance)?;
+    let bytes = write(
+        checkpoint.as_ref(),
+        Some(&model),
+        request.folder,
+        request.precision,
+        &Written { file: "disguise.json", value: &record },
+        advance,
+    )?;
     Ok(Disguised { records, skipped, bytes })
 }

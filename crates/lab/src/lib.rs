@@ -1,7 +1,7 @@
-//! Makes models with a known history, to test methods on: a checkpoint goes through steps, each seeded and recorded, and is written as a
-//! Hugging Face folder.
+//! Makes models with a known history, to test methods on: a checkpoint is trained, or goes through steps, each seeded and recorded, and is
+//! written as a Hugging Face folder.
 //!
-//! Every step wraps the checkpoint before it and computes one weight at a time when it is asked for, so that memory is a few of the largest
+//! A training holds its model in memory. Every step wraps the checkpoint before it and computes one weight at a time when it is asked for, so that memory is a few of the largest
 //! tensors whatever the size of the model.
 
 pub mod bench;
@@ -17,6 +17,7 @@ mod opened;
 mod outline;
 pub mod steps;
 mod tokens;
+pub mod train;
 mod write;
 
 pub use checkpoint::{Change, Changed, Checkpoint};

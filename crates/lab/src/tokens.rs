@@ -14,6 +14,8 @@ pub struct Tokens {
     pub copied: Vec<PathBuf>,
     /// `tokenizer.json`, where it is written anew.
     pub tokenizer: Option<Value>,
+    /// `tokenizer_config.json`, where it is written anew.
+    pub config: Option<Value>,
     /// Why no text can be split with what is written anew, where that is so.
     pub note: Option<String>,
 }

@@ -32,6 +32,7 @@ enum Entry<'a> {
     },
     /// A tensor of the source that no family describes, or a constant: copied byte for byte.
     Carried {
+        model: &'a Model,
         tensor: usize,
         bytes: u64,
     },
@@ -88,13 +89,20 @@ fn safetensors_name(encoding: Encoding) -> Option<&'static str> {
     })
 }
 
-/// Writes everything and returns what was written, in bytes of weights. `advance` is told them one tensor after another.
+/// The file that says how a checkpoint was made.
+pub(crate) struct Record<'a> {
+    pub(crate) file: &'static str,
+    pub(crate) value: &'a Value,
+}
+
+/// Writes everything, with what no family describes of the model that the checkpoint comes from, and returns what was written, in bytes of weights.
+/// `advance` is told them one tensor after another.
 pub(crate) fn write(
     checkpoint: &dyn Checkpoint,
-    model: &Model,
+    model: Option<&Model>,
     folder: &Path,
     precision: Precision,
-    record: &Value,
+    record: &Record<'_>,
     advance: &dyn Fn(u64),
 ) -> Result<u64, LabError> {
     check_is_free(folder)?;
@@ -138,7 +146,10 @@ pub(crate) fn write(
     if let Some(tokenizer) = &outline.tokens.tokenizer {
         json("tokenizer.json", tokenizer)?;
     }
-    json("disguise.json", record)?;
+    if let Some(config) = &outline.tokens.config {
+        json("tokenizer_config.json", config)?;
+    }
+    json(record.file, record.value)?;
 
     if folder.exists() {
         // Empty, as was checked: a folder that somebody filled meanwhile stays.
@@ -152,19 +163,19 @@ pub(crate) fn write(
 /// What will be in the weight files.
 struct Weights<'a> {
     checkpoint: &'a dyn Checkpoint,
-    model: &'a Model,
+    model: Option<&'a Model>,
     stored: Vec<Stored>,
     precision: Precision,
 }
 
 impl<'a> Weights<'a> {
-    fn lay_out(checkpoint: &'a dyn Checkpoint, model: &'a Model, precision: Precision) -> Result<Self, LabError> {
+    fn lay_out(checkpoint: &'a dyn Checkpoint, model: Option<&'a Model>, precision: Precision) -> Result<Self, LabError> {
         let outline = checkpoint.outline();
         let family = named(&outline.family)
             .ok_or_else(|| FormatError::new("family", format!("`{}`", outline.family), "a family of this program"))?;
         // A step may have moved the model to another family, whose names are its own.
-        let is_same = model.binding.as_ref().is_some_and(|binding| binding.family == outline.family);
-        let tensors = if is_same { model.tensors() } else { &[] };
+        let is_same = |model: &&Model| model.binding.as_ref().is_some_and(|binding| binding.family == outline.family);
+        let tensors = model.filter(is_same).map_or([].as_slice(), |model| model.tensors());
         let spelling =
             family.spelling(tensors).ok_or_else(|| FormatError::new("family", &outline.family, "one with Hugging Face names"))?;
         let shapes: BTreeMap<Slot, Vec<usize>> = outline.weights.iter().map(|(&slot, spec)| (slot, spec.shape.clone())).collect();
@@ -182,10 +193,10 @@ impl<'a> Weights<'a> {
             };
             entries.push((stored.name.clone(), stored.shape.clone(), Entry::Computed { stored, dtype }));
         }
-        for i in carried(self.model) {
-            let tensor = &self.model.tensors()[i];
+        for (model, i) in self.model.into_iter().flat_map(|model| carried(model).into_iter().map(move |i| (model, i))) {
+            let tensor = &model.tensors()[i];
             let bytes = tensor.encoding.bytes_for(tensor.elements() as u64).unwrap_or(0);
-            entries.push((tensor.name.clone(), tensor.shape.clone(), Entry::Carried { tensor: i, bytes }));
+            entries.push((tensor.name.clone(), tensor.shape.clone(), Entry::Carried { model, tensor: i, bytes }));
         }
         Ok(entries)
     }
@@ -235,7 +246,7 @@ impl<'a> Weights<'a> {
                 Entry::Computed { dtype: Dtype::F32, .. } => "F32",
                 Entry::Computed { dtype: Dtype::F16, .. } => "F16",
                 Entry::Computed { dtype: Dtype::Bf16, .. } => "BF16",
-                Entry::Carried { tensor, .. } => safetensors_name(self.model.tensors()[*tensor].encoding).unwrap_or("F32"),
+                Entry::Carried { model, tensor, .. } => safetensors_name(model.tensors()[*tensor].encoding).unwrap_or("F32"),
             };
             if header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [offset, end] })).is_some() {
                 return Err(FormatError::new("name", "the same name for two tensors", "unique names").tensor(name).into());
@@ -255,7 +266,7 @@ impl<'a> Weights<'a> {
                         file.write_all(&encode(chunk, *dtype)).map_err(io)?;
                     }
                 }
-                Entry::Carried { tensor, bytes } => self.carry(*tensor, *bytes, &mut file, path)?,
+                Entry::Carried { model, tensor, bytes } => carry(model, *tensor, *bytes, &mut file, path)?,
             }
             advance(entry.bytes(shape));
         }
@@ -296,27 +307,26 @@ impl<'a> Weights<'a> {
         }
         Ok(whole.values)
     }
+}
 
-    fn carry(&self, tensor: usize, bytes: u64, file: &mut impl Write, path: &Path) -> Result<(), LabError> {
-        let info = &self.model.tensors()[tensor];
-        let mut buffer = vec![0u8; CHUNK_VALUES];
-        let mut done = 0;
-        while done < bytes {
-            let n = (bytes - done).min(buffer.len() as u64) as usize;
-            match self.model.read_raw(tensor, done..done + n as u64, &mut buffer[..n]) {
-                Some(read) => read?,
-                None => {
-                    return Err(FormatError::new("storage", "a tensor that is not stored in one run", "dense bytes")
-                        .tensor(&info.name)
-                        .into());
-                }
+/// Copies a stored tensor byte for byte.
+fn carry(model: &Model, tensor: usize, bytes: u64, file: &mut impl Write, path: &Path) -> Result<(), LabError> {
+    let info = &model.tensors()[tensor];
+    let mut buffer = vec![0u8; CHUNK_VALUES];
+    let mut done = 0;
+    while done < bytes {
+        let n = (bytes - done).min(buffer.len() as u64) as usize;
+        match model.read_raw(tensor, done..done + n as u64, &mut buffer[..n]) {
+            Some(read) => read?,
+            None => {
+                return Err(FormatError::new("storage", "a tensor that is not stored in one run", "dense bytes").tensor(&info.name).into());
             }
-            let path: PathBuf = path.to_owned();
-            file.write_all(&buffer[..n]).map_err(|error| LabError::Io { action: "write", path, error })?;
-            done += n as u64;
         }
-        Ok(())
+        let path: PathBuf = path.to_owned();
+        file.write_all(&buffer[..n]).map_err(|error| LabError::Io { action: "write", path, error })?;
+        done += n as u64;
     }
+    Ok(())
 }
 
 impl Entry<'_> {

@@ -6,5 +6,5 @@ mod backward;
 mod parameters;
 mod pass;
 
-pub use parameters::Parameters;
+pub use parameters::{Parameters, Values};
 pub use pass::{Gradient, Target, Trainable};

@@ -6,6 +6,7 @@
 mod bind;
 pub mod compute;
 mod dims;
+mod draft;
 mod expression;
 mod file;
 mod layout;
@@ -14,6 +15,7 @@ mod lists;
 mod pattern;
 
 pub use bind::{bind_to, unbound};
+pub use draft::Draft;
 pub use file::Family;
 pub use layout::{Piece, Spelling, Stored};
 
