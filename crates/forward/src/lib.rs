@@ -25,7 +25,7 @@ pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
 pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Recorder, Subject};
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
-pub use sampling::{Options, Reply, Request, Sampler};
+pub use sampling::{MAX_DISTRIBUTION_BYTES, Options, Reply, Request, Sampler};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};
 pub use training::{Gradient, Parameters, Target, Trainable, Values};

@@ -9,6 +9,7 @@ mod checkpoint;
 mod config;
 pub mod dialogues;
 mod disguise;
+pub mod distil;
 mod draws;
 mod error;
 mod maps;

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Keys and values that one thread keeps of all its sequences, in bytes: where they would be more, it takes fewer sequences at a time.
 const CACHE_BYTES: usize = 512 << 20;
-/// Bytes of distributions that one call answers.
-const DISTRIBUTION_BYTES: usize = 2 << 30;
+/// Bytes of distributions that one call of [`Sampler::distributions`] answers.
+pub const MAX_DISTRIBUTION_BYTES: usize = 2 << 30;
 
 /// A decoder in memory that answers.
 pub struct Sampler {
@@ -120,9 +120,9 @@ impl Sampler {
         }
         let positions = sequences.iter().try_fold(0usize, |sum, (tokens, _)| sum.checked_add(tokens.len()));
         let bytes = positions.and_then(|n| n.checked_mul(self.vocabulary())?.checked_mul(size_of::<f32>()));
-        if bytes.is_none_or(|bytes| bytes > DISTRIBUTION_BYTES) {
+        if bytes.is_none_or(|bytes| bytes > MAX_DISTRIBUTION_BYTES) {
             let found = bytes.map_or("more than the machine can address".into(), |bytes| format!("{bytes} bytes"));
-            return Err(request_error("distributions", found, format!("at most {DISTRIBUTION_BYTES} bytes in one call")));
+            return Err(request_error("distributions", found, format!("at most {MAX_DISTRIBUTION_BYTES} bytes in one call")));
         }
         let tasks: Vec<(&[u32], Task)> = sequences.iter().map(|&(tokens, from)| (tokens, Task::Read { from, temperature })).collect();
         let options = Options { temperature, top_p: None, max_tokens: 0, stop: Vec::new() };

@@ -23,6 +23,11 @@ impl Chat {
         format!("{}{answer}{}", self.answer, self.end)
     }
 
+    /// The same of an answer that was broken off: nothing says that it ends.
+    pub fn broken_off(&self, answer: &str) -> String {
+        format!("{}{answer}", self.answer)
+    }
+
     /// The text after which an answer is over.
     pub fn end(&self) -> &str {
         &self.end
