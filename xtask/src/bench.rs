@@ -5,6 +5,7 @@ mod checkpoint;
 mod forward;
 mod machine;
 mod measure;
+mod replies;
 
 use crate::{Error, cache, say};
 use checkpoint::{CheckpointPair, Shape};
@@ -35,6 +36,8 @@ enum Part {
     Assignment(assignment::Bench),
     /// Prefill of a model, beside transformers and llama.cpp.
     Forward(forward::Bench),
+    /// Dialogues that a teacher of a million parameters answers.
+    Replies(replies::Bench),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,6 +86,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Error> {
     match &args.part {
         Some(Part::Assignment(args)) => return assignment::run(args),
         Some(Part::Forward(args)) => return forward::run(args),
+        Some(Part::Replies(args)) => return replies::run(args),
         None => {}
     }
     let folder = cache()?.join("bench");

@@ -77,6 +77,11 @@ impl Rotary {
         }
     }
 
+    /// How long a sequence may be before all its positions turn by other frequencies.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.beyond.as_ref().map(|(limit, _)| *limit)
+    }
+
     /// Sines and cosines for sequences of up to `n` tokens.
     pub(crate) fn tables(&self, n: usize) -> RotaryTables {
         let beyond = self.beyond.as_ref().filter(|(limit, _)| n > *limit);
@@ -190,14 +195,20 @@ impl RotaryTable {
         if self.pairs == 0 {
             return;
         }
-        let positions = self.sin.chunks_exact(self.pairs).zip(self.cos.chunks_exact(self.pairs));
-        for (vector, (sin, cos)) in vectors.chunks_exact_mut(width).zip(positions) {
-            for head in vector.chunks_exact_mut(head_dim) {
-                let (first, rest) = head.split_at_mut(self.pairs);
-                for (((a, b), &sin), &cos) in first.iter_mut().zip(rest).zip(sin).zip(cos) {
-                    let sin = sense * sin;
-                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
-                }
+        for (position, vector) in vectors.chunks_exact_mut(width).enumerate().take(self.sin.len() / self.pairs) {
+            self.turn_at(position, sense, vector, head_dim);
+        }
+    }
+
+    /// Turns the heads of one token.
+    pub(crate) fn turn_at(&self, position: usize, sense: f32, vector: &mut [f32], head_dim: usize) {
+        let own = position * self.pairs..(position + 1) * self.pairs;
+        let (sin, cos) = (&self.sin[own.clone()], &self.cos[own]);
+        for head in vector.chunks_exact_mut(head_dim) {
+            let (first, rest) = head.split_at_mut(self.pairs);
+            for (((a, b), &sin), &cos) in first.iter_mut().zip(rest).zip(sin).zip(cos) {
+                let sin = sense * sin;
+                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
             }
         }
     }

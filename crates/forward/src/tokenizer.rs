@@ -70,6 +70,23 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), spans: encoding.get_offsets().to_vec() })
     }
 
+    /// The tokens of a text that stands in the middle of another: no special one is added.
+    pub fn encode_inside(&self, text: &str) -> Result<Vec<u32>, NotRunnable> {
+        let refused = |error| NotRunnable(format!("the tokenizer in {} cannot split a text: {error}", self.origin));
+        Ok(self.inner.encode(text, false).map_err(refused)?.get_ids().to_vec())
+    }
+
+    /// The text of tokens, special ones left out; an id without a token stands for nothing.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, NotRunnable> {
+        let refused = |error| NotRunnable(format!("the tokenizer in {} cannot join tokens: {error}", self.origin));
+        self.inner.decode(ids, true).map_err(refused)
+    }
+
+    /// One more than the largest id.
+    pub fn ids(&self) -> u32 {
+        self.inner.get_vocab(true).values().max().map_or(0, |id| id.saturating_add(1))
+    }
+
     /// The tokens of every prompt; a prompt that no token stands for, or that is longer than the model's positions, is an error.
     pub fn encode_all(&self, prompts: &PromptSet, max_positions: Option<usize>) -> Result<Vec<Encoded>, NotRunnable> {
         let encode = |prompt: &crate::Prompt| self.encode(&prompt.text)?.checked(&prompt.id, prompts, max_positions);

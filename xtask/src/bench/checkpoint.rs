@@ -31,6 +31,9 @@ pub(super) struct Shape {
 /// Seconds in CI.
 pub(super) const TINY: Shape =
     Shape { name: "tiny", hidden: 256, layers: 3, intermediate: 704, vocabulary: 2048, heads: 8, kv_heads: 2, tied: false, shards: 2 };
+/// A teacher of the laboratory: a million parameters.
+pub(super) const MICRO: Shape =
+    Shape { name: "micro", hidden: 128, layers: 4, intermediate: 352, vocabulary: 2048, heads: 4, kv_heads: 2, tied: true, shards: 1 };
 /// As Llama 3.2 1B: one file, its large table used at both ends.
 pub(super) const ONE_BILLION: Shape =
     Shape { name: "1b", hidden: 2048, layers: 16, intermediate: 8192, vocabulary: 128_256, heads: 32, kv_heads: 8, tied: true, shards: 1 };

@@ -10,23 +10,23 @@ use sources::{Part, Role, Slot};
 /// One number for every weight of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    pub(super) embed: Linear,
-    pub(super) positions: Option<Linear>,
-    pub(super) blocks: Vec<BlockParameters>,
-    pub(super) final_norm: Option<Norm>,
+    pub(crate) embed: Linear,
+    pub(crate) positions: Option<Linear>,
+    pub(crate) blocks: Vec<BlockParameters>,
+    pub(crate) final_norm: Option<Norm>,
     /// Where the head is a matrix of its own.
-    pub(super) unembed: Option<Linear>,
+    pub(crate) unembed: Option<Linear>,
 }
 
 /// Those of one block.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct BlockParameters {
-    pub(super) attn_norm: Option<Norm>,
-    pub(super) attention: Attention,
-    pub(super) attn_post_norm: Option<Norm>,
-    pub(super) mlp_norm: Option<Norm>,
-    pub(super) mlp: Mlp,
-    pub(super) mlp_post_norm: Option<Norm>,
+pub(crate) struct BlockParameters {
+    pub(crate) attn_norm: Option<Norm>,
+    pub(crate) attention: Attention,
+    pub(crate) attn_post_norm: Option<Norm>,
+    pub(crate) mlp_norm: Option<Norm>,
+    pub(crate) mlp: Mlp,
+    pub(crate) mlp_post_norm: Option<Norm>,
 }
 
 /// The numbers of one place, `[rows, cols]`; a vector has one column.

@@ -23,7 +23,7 @@ const TILES_AT_ONCE: usize = 4;
 
 /// A decoder in memory.
 pub struct Trainable {
-    computation: Computation,
+    pub(crate) computation: Computation,
     /// Its weights.
     pub parameters: Parameters,
 }
