@@ -71,6 +71,12 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,
+        Command::Lab { command: cli::Lab::Train(args) } => commands::train::from_nothing(args, printer, &progress)?,
+        Command::Lab { command: cli::Lab::Finetune(args) } => commands::train::finetune(args, printer, &progress)?,
+        Command::Lab { command: cli::Lab::Zoo { command: cli::training::Zoo::Build(args) } } => {
+            commands::zoo::run(args, printer, &progress)?
+        }
+        Command::Lab { command: cli::Lab::Bench(args) } => commands::bench::run(args, printer, &progress)?,
         Command::Methods { format } => commands::methods::run(*format, printer)?,
         Command::Completions { shell } => commands::completions::run(*shell, printer)?,
     }

@@ -113,12 +113,8 @@ impl Builder<'_> {
 
     /// The digest of how a model is made, all the way back to corpora and seeds.
     fn address(&self, model: &Model) -> Result<(String, Value), LabError> {
-        let parents: BTreeMap<&str, &str> = model
-            .making
-            .parents()
-            .into_iter()
-            .filter_map(|name| Some((name, self.graph.models.get(name)?.address.as_str())))
-            .collect();
+        let parents: BTreeMap<&str, &str> =
+            model.making.parents().into_iter().filter_map(|name| Some((name, self.graph.models.get(name)?.address.as_str()))).collect();
         let mut making = serde_json::to_value(&model.making).map_err(|error| FormatError::new("making", error, "JSON"))?;
         let mut with = json!({ "version": MAKING, "words": self.dialogues.digest });
         let full_recipe = |name: &str| -> Result<Value, LabError> {
@@ -186,7 +182,14 @@ impl Builder<'_> {
     }
 
     /// Tokens of a corpus; models of one vocabulary share them.
-    fn windows(&mut self, corpus: &str, model: &sources::Model, vocabulary: &Vocabulary, length: usize, order: u64) -> Result<Windows, LabError> {
+    fn windows(
+        &mut self,
+        corpus: &str,
+        model: &sources::Model,
+        vocabulary: &Vocabulary,
+        length: usize,
+        order: u64,
+    ) -> Result<Windows, LabError> {
         let key = (corpus.to_owned(), vocabulary.clone());
         if !self.ids.contains_key(&key) {
             let tokenizer = Tokenizer::of(model).map_err(|why| FormatError::new("tokenizer", why.0, "one that splits texts"))?;
@@ -265,7 +268,14 @@ impl Builder<'_> {
         train(start, &request, &|_| ()).map(|_| ())
     }
 
-    fn teach(&mut self, recipe: &super::plan::Recipe, students: &Students, teachers: &[String], seed: u64, path: &Path) -> Result<(), LabError> {
+    fn teach(
+        &mut self,
+        recipe: &super::plan::Recipe,
+        students: &Students,
+        teachers: &[String],
+        seed: u64,
+        path: &Path,
+    ) -> Result<(), LabError> {
         let mut read = Vec::new();
         let mut files = Vec::new();
         for name in teachers {

@@ -48,6 +48,7 @@ impl Graph {
     pub fn read(folder: &Path) -> Result<Self, LabError> {
         let path = folder.join(GRAPH_FILE);
         let text = std::fs::read(&path).map_err(|error| LabError::Io { action: "read", path: path.clone(), error })?;
-        serde_json::from_slice(&text).map_err(|error| FormatError::new("lineage graph", error, "what `lab zoo build` writes").at(&path).into())
+        serde_json::from_slice(&text)
+            .map_err(|error| FormatError::new("lineage graph", error, "what `lab zoo build` writes").at(&path).into())
     }
 }

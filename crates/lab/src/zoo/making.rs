@@ -1,7 +1,7 @@
 //! The models of a plan, parents before children, and how each is made.
 
-use super::plan::{Derivation, Students, Tuning};
 use super::Plan;
+use super::plan::{Derivation, Students, Tuning};
 use crate::LabError;
 use serde::Serialize;
 use sources::FormatError;
@@ -122,7 +122,12 @@ struct Collected<'a> {
 impl Collected<'_> {
     fn add(&mut self, model: Model) -> Result<(), LabError> {
         if let Some(missing) = model.making.parents().into_iter().find(|parent| !self.places.contains_key(*parent)) {
-            return Err(FormatError::new(format!("model `{}`", model.name), format!("`{missing}`"), "models that the plan makes before it").into());
+            return Err(FormatError::new(
+                format!("model `{}`", model.name),
+                format!("`{missing}`"),
+                "models that the plan makes before it",
+            )
+            .into());
         }
         if !self.places.contains_key(&model.name) {
             self.places.insert(model.name.clone(), self.models.len());
@@ -283,12 +288,8 @@ impl Collected<'_> {
     fn teach(&mut self, place: usize, students: &Students) -> Result<(), LabError> {
         for seed in students.seeds[0]..=students.seeds[1] {
             let name = format!("{}-{seed}", students.name);
-            let making = Making::Distillation {
-                recipe: students.recipe.clone(),
-                students: place,
-                teachers: students.teachers.clone(),
-                seed,
-            };
+            let making =
+                Making::Distillation { recipe: students.recipe.clone(), students: place, teachers: students.teachers.clone(), seed };
             self.add(Model { lineages: [name.clone()].into(), name, making, group: String::new(), derived: None })?;
         }
         Ok(())

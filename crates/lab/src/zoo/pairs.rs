@@ -36,7 +36,10 @@ pub fn pairs(plan: &Plan) -> Result<Vec<Pair>, LabError> {
     let scratch: Vec<&Model> = models.iter().filter(|model| !model.group.is_empty()).collect();
     for (i, a) in scratch.iter().enumerate() {
         for b in scratch[i + 1..].iter().filter(|b| b.group == a.group) {
-            pairs.push(Pair { is_same_recipe: true, ..pair(&a.name, &b.name, Truth::Independent, named("same data and order, other seed")) });
+            pairs.push(Pair {
+                is_same_recipe: true,
+                ..pair(&a.name, &b.name, Truth::Independent, named("same data and order, other seed"))
+            });
         }
     }
     pairs.extend(strangers(plan, &scratch));
@@ -47,7 +50,8 @@ pub fn pairs(plan: &Plan) -> Result<Vec<Pair>, LabError> {
             pairs.push(pair(teacher, &student.name, Truth::Independent, named("student of the reference")));
         }
         let others = students[i + 1..].iter().filter(|other| other.making.parents() == student.making.parents());
-        pairs.extend(others.take(3).map(|other| pair(&student.name, &other.name, Truth::Independent, named("two students of one teacher"))));
+        pairs
+            .extend(others.take(3).map(|other| pair(&student.name, &other.name, Truth::Independent, named("two students of one teacher"))));
     }
     for model in &models {
         if let (Making::Steps { others, steps, .. }, None) = (&model.making, &model.derived)
@@ -65,13 +69,7 @@ fn pair(reference: &str, suspect: &str, truth: Truth, shown: Derived) -> Pair {
 }
 
 fn named(transformation: &str) -> Derived {
-    Derived {
-        reference: String::new(),
-        transformation: transformation.into(),
-        disguise: "none".into(),
-        words: Vec::new(),
-        may: Vec::new(),
-    }
+    Derived { reference: String::new(), transformation: transformation.into(), disguise: "none".into(), words: Vec::new(), may: Vec::new() }
 }
 
 /// Pairs of different groups, drawn: each kind of difference in turn.
@@ -95,8 +93,10 @@ fn strangers(plan: &Plan, scratch: &[&Model]) -> Vec<Pair> {
 
 /// How two trainings from nothing differ, beside their seed.
 fn difference(plan: &Plan, a: &Model, b: &Model) -> Option<&'static str> {
-    let (Making::Training { recipe: ra, corpus: ca, order: oa, seed: sa }, Making::Training { recipe: rb, corpus: cb, order: ob, seed: sb }) =
-        (&a.making, &b.making)
+    let (
+        Making::Training { recipe: ra, corpus: ca, order: oa, seed: sa },
+        Making::Training { recipe: rb, corpus: cb, order: ob, seed: sb },
+    ) = (&a.making, &b.making)
     else {
         return None;
     };

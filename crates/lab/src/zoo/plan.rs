@@ -165,7 +165,8 @@ impl Plan {
     /// # Errors
     /// If it cannot be read, or has a key that nothing reads.
     pub fn named(name: &str) -> Result<Self, LabError> {
-        let shipped = [("small", include_str!("../../../../data/zoo/small.toml")), ("full", include_str!("../../../../data/zoo/full.toml"))];
+        let shipped =
+            [("small", include_str!("../../../../data/zoo/small.toml")), ("full", include_str!("../../../../data/zoo/full.toml"))];
         let path = Path::new(name);
         let text = match shipped.into_iter().find(|(plan, _)| *plan == name) {
             Some((_, text)) => text.to_owned(),
