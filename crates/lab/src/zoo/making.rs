@@ -80,13 +80,14 @@ pub fn models(plan: &Plan) -> Result<Vec<Model>, LabError> {
     let bases: Vec<Model> = all.models.clone();
     let mut hidden = 0;
     for (turn, derivation) in plan.derivations.iter().enumerate() {
-        for i in 0..derivation.open.max(derivation.hidden).min(bases.len()) {
+        let fit: Vec<&Model> = bases.iter().filter(|base| all.applies(base, derivation.first.iter().chain(&derivation.steps))).collect();
+        for i in 0..derivation.open.max(derivation.hidden).min(fit.len()) {
             // A stride that shares no factor with most counts, so that every derivation meets every group.
-            let base = &bases[(3 * turn + 7 * i) % bases.len()];
+            let base = fit[(3 * turn + 7 * i) % fit.len()];
             let name = all.derive(base, derivation, &bases)?;
-            if i < derivation.hidden && !plan.disguises.is_empty() {
-                let disguise = &plan.disguises[hidden % plan.disguises.len()];
-                hidden += 1;
+            let mut disguises = plan.disguises.iter().cycle().skip(hidden).take(plan.disguises.len());
+            if let Some(disguise) = disguises.find(|disguise| i < derivation.hidden && all.applies(base, [*disguise])) {
+                hidden = (hidden + 1) % plan.disguises.len();
                 all.hide(&name, disguise)?;
             }
             if i >= derivation.open {
@@ -138,6 +139,13 @@ impl Collected<'_> {
 
     fn find(&self, name: &str) -> Option<&Model> {
         self.places.get(name).map(|&place| &self.models[place])
+    }
+
+    /// Whether steps apply to models of this recipe.
+    fn applies<'b>(&self, base: &Model, steps: impl IntoIterator<Item = &'b String>) -> bool {
+        let Ok(recipe) = self.recipe_of(base) else { return true };
+        let mut names = steps.into_iter().map(|step| step.split('=').next().unwrap_or_default());
+        names.all(|name| !recipe.cannot.iter().any(|cannot| cannot == name))
     }
 
     fn forget(&mut self, name: &str) {

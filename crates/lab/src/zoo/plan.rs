@@ -61,6 +61,9 @@ pub struct Recipe {
     pub length: usize,
     /// How fast it learns.
     pub schedule: Schedule,
+    /// Steps of the laboratory that do not apply to its architecture; `filiation lab disguise` says why.
+    #[serde(default)]
+    pub cannot: Vec<String>,
 }
 
 /// A tokenizer.
