@@ -1,5 +1,7 @@
 //! The command line: a contract, so its words change only with a major version.
 
+pub mod distil;
+
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -205,6 +207,14 @@ pub struct Explain {
 pub enum Lab {
     /// Write a copy of a checkpoint that went through steps, each seeded and recorded.
     Disguise(Disguise),
+    /// Print invented dialogues: what teachers are asked, and text to train on.
+    Dialogues(distil::Dialogues),
+    /// Let a student learn what a teacher answers, between models on this machine.
+    Distil {
+        /// What to do.
+        #[command(subcommand)]
+        command: distil::Distil,
+    },
 }
 
 /// Arguments of `lab disguise`.
