@@ -1,6 +1,7 @@
 //! The command line: a contract, so its words change only with a major version.
 
 pub mod distil;
+pub mod training;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -215,6 +216,18 @@ pub enum Lab {
         #[command(subcommand)]
         command: distil::Distil,
     },
+    /// Train a small decoder from text.
+    Train(training::Train),
+    /// Train a model on, whole or by a low-rank adapter that is merged.
+    Finetune(training::Finetune),
+    /// Build models whose history is known.
+    Zoo {
+        /// What to do.
+        #[command(subcommand)]
+        command: training::Zoo,
+    },
+    /// Run every method, and what others publish, on pairs whose history is known.
+    Bench(training::Bench),
 }
 
 /// Arguments of `lab disguise`.

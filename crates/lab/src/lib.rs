@@ -21,6 +21,7 @@ pub mod steps;
 mod tokens;
 pub mod train;
 mod write;
+pub mod zoo;
 
 pub use checkpoint::{Change, Changed, Checkpoint};
 pub use disguise::{Disguised, Record, Request, disguise};

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod bench;
 pub(crate) mod claim;
 pub(crate) mod compare;
 pub(crate) mod completions;
@@ -10,3 +11,5 @@ pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod methods;
 pub(crate) mod observe;
+pub(crate) mod train;
+pub(crate) mod zoo;

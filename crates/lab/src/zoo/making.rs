@@ -1,0 +1,297 @@
+//! The models of a plan, parents before children, and how each is made.
+
+use super::Plan;
+use super::plan::{Derivation, Students, Tuning};
+use crate::LabError;
+use serde::Serialize;
+use sources::FormatError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a model is made. Names are those of other models of the zoo.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "made-by")]
+#[expect(missing_docs, reason = "the names are those of the plan")]
+pub enum Making {
+    /// From nothing.
+    Training { recipe: String, corpus: String, order: u64, seed: u64 },
+    /// From nothing, on replies.
+    Distillation { recipe: String, students: usize, teachers: Vec<String>, seed: u64 },
+    /// Trained on.
+    Tuning { of: String, length: usize, batch: usize, tuning: Tuning, seed: u64 },
+    /// Steps of the laboratory; `{0}` in one is the path of the first of `others`.
+    Steps { of: String, steps: Vec<String>, others: Vec<String>, seed: u64 },
+}
+
+/// One model of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Unique in the zoo.
+    pub name: String,
+    /// How it is made.
+    pub making: Making,
+    /// The trainings from nothing whose weights are in it.
+    pub lineages: BTreeSet<String>,
+    /// What trainings from nothing share but their seed; empty for what is derived.
+    pub group: String,
+    /// What it is derived from, if it is compared.
+    pub derived: Option<Derived>,
+}
+
+/// What a derived model shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    /// The lineage, or the derivation of it that `of` names.
+    pub reference: String,
+    /// The row of the table.
+    pub transformation: String,
+    /// What hides it, or `none`.
+    pub disguise: String,
+    /// Words that the relation should have.
+    pub words: Vec<String>,
+    /// Words that are not wrong.
+    pub may: Vec<String>,
+}
+
+impl Making {
+    /// Names of the models that it needs.
+    pub fn parents(&self) -> Vec<&str> {
+        match self {
+            Self::Training { .. } => Vec::new(),
+            Self::Distillation { teachers, .. } => teachers.iter().map(String::as_str).collect(),
+            Self::Tuning { of, .. } => vec![of],
+            Self::Steps { of, others, .. } => std::iter::once(of).chain(others).map(String::as_str).collect(),
+        }
+    }
+}
+
+/// Every model of a plan.
+///
+/// # Errors
+/// If the plan names a model that it does not make.
+pub fn models(plan: &Plan) -> Result<Vec<Model>, LabError> {
+    let mut all = Collected { plan, models: Vec::new(), places: BTreeMap::new() };
+    for group in &plan.lineages {
+        for seed in group.seeds[0]..=group.seeds[1] {
+            let making = Making::Training { recipe: group.recipe.clone(), corpus: group.corpus.clone(), order: group.order, seed };
+            let name = format!("{}-{seed}", group.name);
+            all.add(Model { lineages: [name.clone()].into(), name, making, group: group.name.clone(), derived: None })?;
+        }
+    }
+    let bases: Vec<Model> = all.models.clone();
+    let mut hidden = 0;
+    for (turn, derivation) in plan.derivations.iter().enumerate() {
+        for i in 0..derivation.open.max(derivation.hidden).min(bases.len()) {
+            // A stride that shares no factor with most counts, so that every derivation meets every group.
+            let base = &bases[(3 * turn + 7 * i) % bases.len()];
+            let name = all.derive(base, derivation, &bases)?;
+            if i < derivation.hidden && !plan.disguises.is_empty() {
+                let disguise = &plan.disguises[hidden % plan.disguises.len()];
+                hidden += 1;
+                all.hide(&name, disguise)?;
+            }
+            if i >= derivation.open {
+                // Made to be hidden only.
+                all.forget(&name);
+            }
+        }
+    }
+    for (place, students) in plan.students.iter().enumerate() {
+        all.teach(place, students)?;
+    }
+    for i in 0..plan.forgeries.min(bases.len()) {
+        let reference = &bases[(5 * i) % bases.len()];
+        let Some(stranger) = all.stranger(reference, &bases, i) else { continue };
+        let making = Making::Steps {
+            of: stranger.name.clone(),
+            steps: vec!["forge={0}".into()],
+            others: vec![reference.name.clone()],
+            seed: i as u64,
+        };
+        let name = format!("{}/forged as {}", stranger.name, reference.name);
+        all.add(Model { name, making, lineages: stranger.lineages.clone(), group: String::new(), derived: None })?;
+    }
+    Ok(all.models)
+}
+
+struct Collected<'a> {
+    plan: &'a Plan,
+    models: Vec<Model>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Collected<'_> {
+    fn add(&mut self, model: Model) -> Result<(), LabError> {
+        if let Some(missing) = model.making.parents().into_iter().find(|parent| !self.places.contains_key(*parent)) {
+            return Err(FormatError::new(
+                format!("model `{}`", model.name),
+                format!("`{missing}`"),
+                "models that the plan makes before it",
+            )
+            .into());
+        }
+        if !self.places.contains_key(&model.name) {
+            self.places.insert(model.name.clone(), self.models.len());
+            self.models.push(model);
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Option<&Model> {
+        self.places.get(name).map(|&place| &self.models[place])
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(&place) = self.places.get(name) {
+            self.models[place].derived = None;
+        }
+    }
+
+    /// Another lineage of the group.
+    fn stranger<'b>(&self, base: &Model, bases: &'b [Model], turn: usize) -> Option<&'b Model> {
+        let others: Vec<&Model> = bases.iter().filter(|other| other.group == base.group && other.name != base.name).collect();
+        others.get(turn % others.len().max(1)).copied()
+    }
+
+    fn words(&self, steps: &[String]) -> (Vec<String>, Vec<String>) {
+        let name = |step: &String| step.split('=').next().unwrap_or_default().to_owned();
+        let of = |map: &BTreeMap<String, Vec<String>>| -> Vec<String> {
+            steps.iter().flat_map(|step| map.get(step).or_else(|| map.get(&name(step))).into_iter().flatten().cloned()).collect()
+        };
+        (of(&self.plan.words), of(&self.plan.may))
+    }
+
+    fn derive(&mut self, base: &Model, derivation: &Derivation, bases: &[Model]) -> Result<String, LabError> {
+        let name = format!("{}/{}", base.name, derivation.name);
+        if self.find(&name).is_some() {
+            return Ok(name);
+        }
+        let seed = match &base.making {
+            Making::Training { seed, .. } => *seed,
+            _ => 0,
+        };
+        let mut reference = base.name.clone();
+        if let Some(of) = &derivation.of {
+            reference = self.sibling(base, of, bases)?;
+        }
+        let (mut words, mut may) = (derivation.words.clone(), derivation.may.clone());
+        let mut current = reference.clone();
+        let mut lineages = base.lineages.clone();
+        let is_last = |stage: usize| match stage {
+            0 => derivation.train.is_none() && derivation.steps.is_empty(),
+            1 => derivation.steps.is_empty(),
+            _ => true,
+        };
+        let called = |stage: usize| if is_last(stage) { name.clone() } else { format!("{name}, stage {stage}") };
+        let stages = [&derivation.first, &Vec::new(), &derivation.steps];
+        for (stage, steps) in stages.into_iter().enumerate() {
+            if let Some(tuning) = derivation.train.as_ref().filter(|_| stage == 1) {
+                let recipe = self.recipe_of(base)?;
+                let making = Making::Tuning {
+                    of: current.clone(),
+                    length: recipe.length,
+                    batch: recipe.schedule.batch,
+                    tuning: tuning.clone(),
+                    seed,
+                };
+                current = called(stage);
+                self.add(Model { name: current.clone(), making, lineages: lineages.clone(), group: String::new(), derived: None })?;
+            }
+            if steps.is_empty() {
+                continue;
+            }
+            let mut others: Vec<String> = Vec::new();
+            let mut written = Vec::new();
+            for step in steps {
+                let mut step = step.clone();
+                if step.contains("{stranger}") {
+                    let stranger = self.stranger(base, bases, seed as usize);
+                    let stranger = stranger.ok_or_else(|| FormatError::new("group", format!("`{}` of one lineage", base.group), "two"))?;
+                    step = step.replace("{stranger}", &format!("{{{}}}", others.len()));
+                    lineages.extend(stranger.lineages.iter().cloned());
+                    others.push(stranger.name.clone());
+                }
+                if step.contains("{sibling}") {
+                    let sibling = derivation.sibling.as_deref().ok_or_else(|| FormatError::new("sibling", "none", "a derivation"))?;
+                    step = step.replace("{sibling}", &format!("{{{}}}", others.len()));
+                    others.push(self.sibling(base, sibling, bases)?);
+                }
+                if step.contains("{base}") {
+                    step = step.replace("{base}", &format!("{{{}}}", others.len()));
+                    others.push(base.name.clone());
+                }
+                written.push(step);
+            }
+            let (more, allowed) = self.words(&written);
+            words.extend(more);
+            may.extend(allowed);
+            let making = Making::Steps { of: current.clone(), steps: written, others, seed };
+            current = called(stage);
+            self.add(Model { name: current.clone(), making, lineages: lineages.clone(), group: String::new(), derived: None })?;
+        }
+        if current == reference {
+            // Nothing is done but what hides it.
+            return Ok(current);
+        }
+        let transformation = derivation.name.clone();
+        if let Some(&place) = self.places.get(&current) {
+            self.models[place].derived = Some(Derived { reference, transformation, disguise: "none".into(), words, may });
+        }
+        Ok(current)
+    }
+
+    fn sibling(&mut self, base: &Model, derivation: &str, bases: &[Model]) -> Result<String, LabError> {
+        let plan = self.plan;
+        let found = plan.derivations.iter().find(|other| other.name == derivation);
+        let found = found.ok_or_else(|| FormatError::new("derivation", format!("`{derivation}`"), "one of the plan"))?;
+        let name = format!("{}/{derivation}", base.name);
+        let is_new = self.find(&name).is_none();
+        let name = self.derive(base, found, bases)?;
+        if is_new {
+            self.forget(&name);
+        }
+        Ok(name)
+    }
+
+    fn recipe_of(&self, base: &Model) -> Result<&super::plan::Recipe, LabError> {
+        let recipe = match &base.making {
+            Making::Training { recipe, .. } | Making::Distillation { recipe, .. } => self.plan.recipes.get(recipe),
+            _ => None,
+        };
+        recipe.ok_or_else(|| FormatError::new("recipe", format!("none of `{}`", base.name), "one of the plan").into())
+    }
+
+    fn hide(&mut self, name: &str, disguise: &str) -> Result<(), LabError> {
+        let Some(model) = self.find(name).cloned() else { return Ok(()) };
+        let steps = vec![disguise.to_owned()];
+        let (words, may) = self.words(&steps);
+        let derived = match model.derived {
+            Some(derived) => derived,
+            None => Derived {
+                reference: model.name.clone(),
+                transformation: "copy".into(),
+                disguise: String::new(),
+                words: Vec::new(),
+                may: Vec::new(),
+            },
+        };
+        let derived = Derived {
+            disguise: disguise.to_owned(),
+            words: derived.words.into_iter().chain(words).collect(),
+            may: derived.may.into_iter().chain(may).collect(),
+            ..derived
+        };
+        let making = Making::Steps { of: model.name.clone(), steps, others: Vec::new(), seed: 3 };
+        let name = format!("{}, {disguise}", model.name);
+        self.add(Model { name, making, lineages: model.lineages, group: String::new(), derived: Some(derived) })
+    }
+
+    fn teach(&mut self, place: usize, students: &Students) -> Result<(), LabError> {
+        for seed in students.seeds[0]..=students.seeds[1] {
+            let name = format!("{}-{seed}", students.name);
+            let making =
+                Making::Distillation { recipe: students.recipe.clone(), students: place, teachers: students.teachers.clone(), seed };
+            self.add(Model { lineages: [name.clone()].into(), name, making, group: String::new(), derived: None })?;
+        }
+        Ok(())
+    }
+}
