@@ -1,5 +1,6 @@
 //! The command line: a contract, so its words change only with a major version.
 
+pub mod distil;
 pub mod training;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -207,6 +208,14 @@ pub struct Explain {
 pub enum Lab {
     /// Write a copy of a checkpoint that went through steps, each seeded and recorded.
     Disguise(Disguise),
+    /// Print invented dialogues: what teachers are asked, and text to train on.
+    Dialogues(distil::Dialogues),
+    /// Let a student learn what a teacher answers, between models on this machine.
+    Distil {
+        /// What to do.
+        #[command(subcommand)]
+        command: distil::Distil,
+    },
     /// Train a small decoder from text.
     Train(training::Train),
     /// Train a model on, whole or by a low-rank adapter that is merged.

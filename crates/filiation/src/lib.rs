@@ -71,6 +71,8 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,
+        Command::Lab { command: cli::Lab::Dialogues(args) } => commands::distil::dialogues(args, printer)?,
+        Command::Lab { command: cli::Lab::Distil { command } } => commands::distil::distil(command, printer, &progress)?,
         Command::Lab { command: cli::Lab::Train(args) } => commands::train::from_nothing(args, printer, &progress)?,
         Command::Lab { command: cli::Lab::Finetune(args) } => commands::train::finetune(args, printer, &progress)?,
         Command::Lab { command: cli::Lab::Zoo { command: cli::training::Zoo::Build(args) } } => {

@@ -5,6 +5,7 @@ pub(crate) mod claim;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod controls;
+pub(crate) mod distil;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod lab;
