@@ -78,6 +78,21 @@ fn word(conclusion: Conclusion) -> &'static str {
     }
 }
 
+/// The reference of several pairs.
+struct Compared<'a> {
+    model: &'a Model,
+    side: &'a Side<'a>,
+    observation: &'a Result<Observation, NotRunnable>,
+    baseline: &'a BaselineSide<'a>,
+}
+
+/// A control beside one reference.
+struct Beside {
+    outcomes: Vec<(&'static Card, Outcome)>,
+    /// Where it can be run on prompts.
+    observation: Option<Observation>,
+}
+
 struct Runner<'a> {
     built: &'a Built,
     models: Vec<zoo::Model>,
@@ -126,24 +141,28 @@ impl Runner<'_> {
         let observation = self.observation(&model)?;
         let baseline = BaselineSide::read(&model, observation.as_ref().ok())?;
         let strangers = self.strangers(known);
-        let mut controls: BTreeMap<&str, Vec<(&'static Card, Outcome)>> = BTreeMap::new();
+        let mut controls: BTreeMap<&str, Beside> = BTreeMap::new();
         let mut rows = Vec::new();
         for pair in pairs {
             let Some(of_suspect) = self.find(&pair.suspect) else { continue };
             let fit = strangers.iter().filter(|control| control.lineages.is_disjoint(&of_suspect.lineages)).take(CONTROLS);
+            let chosen: Vec<&str> = fit.map(|control| control.name.as_str()).collect();
             let mut profiles: BTreeMap<&'static str, Vec<Control>> = BTreeMap::new();
-            for control in fit {
-                if !controls.contains_key(control.name.as_str()) {
-                    let model = self.open(&control.name)?;
+            for &name in &chosen {
+                if !controls.contains_key(name) {
+                    let model = self.open(name)?;
                     let suspect = Side::new(&model)?;
                     let prepared = Prepared::find(&side, &suspect, &[], METHODS, 0, &Advance::QUIET)?;
-                    controls.insert(&control.name, prepared.observe(METHODS, &|_| ())?);
+                    let outcomes = prepared.observe(METHODS, &|_| ())?;
+                    controls.insert(name, Beside { outcomes, observation: self.observation(&model)?.ok() });
                 }
-                for (card, outcome) in &controls[control.name.as_str()] {
-                    profiles.entry(card.id).or_default().push(Control::of(control.name.clone(), outcome));
+                for (card, outcome) in &controls[name].outcomes {
+                    profiles.entry(card.id).or_default().push(Control::of(name.to_owned(), outcome));
                 }
             }
-            rows.push(self.row(pair, [known, of_suspect], (&model, &side, &observation, &baseline), &profiles)?);
+            let observed: Vec<&Observation> = chosen.iter().filter_map(|name| controls[name].observation.as_ref()).collect();
+            let reference = Compared { model: &model, side: &side, observation: &observation, baseline: &baseline };
+            rows.push(self.row(pair, [known, of_suspect], &reference, &observed, &profiles)?);
             advance();
         }
         Ok(rows)
@@ -153,17 +172,18 @@ impl Runner<'_> {
         &self,
         pair: &Pair,
         known: [&zoo::Model; 2],
-        (of_reference, reference, ours, baseline): (&Model, &Side<'_>, &Result<Observation, NotRunnable>, &BaselineSide<'_>),
+        reference: &Compared<'_>,
+        observed: &[&Observation],
         controls: &BTreeMap<&'static str, Vec<Control>>,
     ) -> Result<Row, Error> {
         let model = self.open(&pair.suspect)?;
         let suspect = Side::new(&model)?;
         let theirs = self.observation(&model)?;
-        let outputs = match (ours, &theirs) {
-            (Ok(ours), Ok(theirs)) => Outputs::new(ours, theirs, &[]),
+        let outputs = match (reference.observation, &theirs) {
+            (Ok(ours), Ok(theirs)) => Outputs::new(ours, theirs, observed),
             (Err(why), _) | (_, Err(why)) => Err(why.clone()),
         };
-        let prepared = Prepared::find(reference, &suspect, &[], METHODS, 0, &Advance::QUIET)?.with_outputs(outputs);
+        let prepared = Prepared::find(reference.side, &suspect, &[], METHODS, 0, &Advance::QUIET)?.with_outputs(outputs);
         let mut outcomes: Vec<(&'static Card, Outcome)> = Vec::new();
         let mut scores = BTreeMap::new();
         for method in METHODS {
@@ -175,7 +195,7 @@ impl Runner<'_> {
             }
         }
         let other = BaselineSide::read(&model, theirs.as_ref().ok())?;
-        scores.extend(baselines::scores(&BaselinePair::new(baseline, &other)));
+        scores.extend(baselines::scores(&BaselinePair::new(reference.baseline, &other)));
         let verdict = verdict::derivation(&prepared.case(), &outcomes, controls, &self.wording)?;
         let lineages = |model: &zoo::Model| model.lineages.iter().cloned().collect();
         let tokens = |model: &Model| model.vocabulary.as_ref().map(|vocabulary| vocabulary.tokens.clone());
@@ -190,9 +210,9 @@ impl Runner<'_> {
             is_same_recipe: pair.is_same_recipe,
             expected_words: pair.shown.words.clone(),
             allowed_words: pair.shown.may.clone(),
-            reference_sizes: sizes(of_reference),
+            reference_sizes: sizes(reference.model),
             suspect_sizes: sizes(&model),
-            same_tokenizer: tokens(of_reference) == tokens(&model),
+            same_tokenizer: tokens(reference.model) == tokens(&model),
             conclusion: word(verdict.conclusion).into(),
             relation: verdict.relation_words().into_iter().map(str::to_owned).collect(),
             scores,
