@@ -67,8 +67,12 @@ fn the_words_are_as_many_as_a_micro_model_can_learn() {
 
 #[test]
 fn answers_fit_their_prompts() {
-    let sums: [(&str, fn(i64, i64) -> i64); 3] = [("add", |x, y| x + y), ("subtract", |x, y| x - y), ("multiply", |x, y| x * y)];
-    for (task, of) in sums {
+    for task in ["add", "subtract", "multiply"] {
+        let of = |x: i64, y: i64| match task {
+            "add" => x + y,
+            "subtract" => x - y,
+            _ => x * y,
+        };
         let dialogues = only(&[], &[task], &["plain", "short"]);
         for index in 0..500 {
             let Dialogue { prompt, answer, .. } = dialogues.dialogue(1, index);

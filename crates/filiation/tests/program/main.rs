@@ -7,6 +7,7 @@ mod containers;
 mod contract;
 mod controls;
 mod describe;
+mod distil;
 mod hostile;
 mod lab;
 mod outputs;

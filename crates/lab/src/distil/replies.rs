@@ -280,10 +280,11 @@ impl Header {
         )
     }
 
-    /// What request ids hang on.
+    /// What request ids hang on: teacher, sampling and dialogues as the first line writes them.
     fn key(&self) -> String {
-        let DialoguesRecord { digest, seed, subset, .. } = &self.dialogues;
-        format!("{}/{:?}/{digest}/{seed}/{subset:?}", self.teacher.tensor_root, self.sampling)
+        let sampling = serde_json::to_string(&self.sampling).unwrap_or_default();
+        let dialogues = serde_json::to_string(&self.dialogues).unwrap_or_default();
+        format!("{}/{sampling}/{dialogues}", self.teacher.tensor_root)
     }
 }
 
