@@ -6,6 +6,7 @@ mod forward;
 mod machine;
 mod measure;
 mod replies;
+mod train;
 
 use crate::{Error, cache, say};
 use checkpoint::{CheckpointPair, Shape};
@@ -38,6 +39,8 @@ enum Part {
     Forward(forward::Bench),
     /// Dialogues that a teacher of a million parameters answers.
     Replies(replies::Bench),
+    /// Training of a small decoder, beside PyTorch.
+    Train(train::Bench),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,6 +90,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Error> {
         Some(Part::Assignment(args)) => return assignment::run(args),
         Some(Part::Forward(args)) => return forward::run(args),
         Some(Part::Replies(args)) => return replies::run(args),
+        Some(Part::Train(args)) => return train::run(args),
         None => {}
     }
     let folder = cache()?.join("bench");

@@ -12,6 +12,7 @@ use sources::TensorSource;
 use sources::digest::Custody;
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
+use verdict::calibration::Likelihood;
 use verdict::{Conclusion, Margin, MarginOutcome, SyntheticWording, Verdict, Wording};
 
 /// What the methods of a run gave, in their order.
@@ -29,6 +30,8 @@ pub(crate) struct Examined<'a> {
     pub(crate) outcomes: &'a [(&'static Card, Outcome)],
     pub(crate) controls: &'a [ControlOutcomes<'a>],
     pub(crate) verdict: &'a Verdict,
+    /// Where there are calibrations.
+    pub(crate) likelihood: Option<&'a Likelihood<'a>>,
     pub(crate) wording: &'a Wording,
 }
 
@@ -118,6 +121,7 @@ fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFi
 
 fn verdict(case: &Examined<'_>) -> data::Verdict {
     let verdict = case.verdict;
+    let stated = case.likelihood.and_then(|likelihood| likelihood.stated.as_ref());
     data::Verdict {
         question: data::Question::Derivation,
         conclusion: match verdict.conclusion {
@@ -153,9 +157,10 @@ fn verdict(case: &Examined<'_>) -> data::Verdict {
             let (null, null_detail) = null_of(s.p_value);
             data::PValue { log10: s.p_value.log10(), null, method: s.method.into(), null_detail }
         }),
-        log10_lr: None,
-        log10_lr_bounds: None,
-        calibration: None,
+        log10_lr: stated.map(|(_, evaluated)| evaluated.log10_lr),
+        log10_lr_bounds: stated.map(|(_, evaluated)| evaluated.bounds),
+        calibration: stated.map(|(calibration, _)| calibration.reference()),
+        likelihood: case.likelihood.map(|likelihood| likelihood.sentence.clone()),
         statement: verdict.statement.clone(),
         would_help: verdict.would_help.clone(),
     }

@@ -2,6 +2,7 @@
 
 use sources::{FormatError, SourceError};
 use std::path::PathBuf;
+use verdict::CalibrationError;
 
 /// Why a model could not be transformed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum LabError {
         /// Advice.
         hint: Option<String>,
     },
+    /// Numbers that a statistic does not take.
+    #[error(transparent)]
+    Statistics(#[from] stats::InputError),
+    /// A calibration that contradicts itself.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// The system refused.
     #[error("cannot {action} `{}`: {error}", path.display())]
     Io {
@@ -49,7 +56,7 @@ impl LabError {
             Self::Source(error) => error.hint(),
             Self::Model(error) => error.hint.as_deref(),
             Self::Refused { hint, .. } | Self::Usage { hint, .. } => hint.as_deref(),
-            Self::Io { .. } => None,
+            Self::Statistics(_) | Self::Calibration(_) | Self::Io { .. } => None,
         }
     }
 

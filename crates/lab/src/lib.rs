@@ -6,6 +6,7 @@
 
 pub mod baselines;
 pub mod bench;
+pub mod calibrate;
 mod checkpoint;
 mod config;
 pub mod dialogues;

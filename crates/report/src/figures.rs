@@ -13,6 +13,7 @@ mod remainder;
 mod scope;
 mod svg;
 mod undone;
+pub(crate) mod validation;
 
 use crate::data::{Report, TensorMatch};
 use serde::Serialize;

@@ -7,18 +7,20 @@ use crate::data::{
 };
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};
+use crate::validation::Validation;
 use crate::{RenderError, claim, json, names, numbers, words};
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 /// The frame of every page, the pages in it, and what they share.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("page.html", include_str!("html/page.html")),
     ("report.html", include_str!("html/report.html")),
     ("claim.html", include_str!("html/claim.html")),
     ("attention.html", include_str!("html/attention.html")),
     ("figure.html", include_str!("html/figure.html")),
+    ("validation.html", include_str!("html/validation.html")),
 ];
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -42,6 +44,17 @@ pub(crate) fn claim_page(report: &Report) -> Result<String, RenderError> {
     let text = serde_json::to_string(&claim::findings(report).collect::<Vec<_>>())?;
     let frame = Frame::of(report, |_| glossary::used_in(&text))?;
     fill("claim.html", &ClaimPage { frame, why_none: claim::why_none(report) })
+}
+
+/// The page of a validation.
+pub(crate) fn validation_page(validation: &Validation) -> Result<String, RenderError> {
+    let page = ValidationPage {
+        style: Value::from_safe_string(STYLE.to_owned()),
+        script: Value::from_safe_string(SCRIPT.to_owned()),
+        figures: figures::validation::draw(validation),
+        v: validation,
+    };
+    fill("validation.html", &page)
 }
 
 fn fill(template: &str, page: &impl Serialize) -> Result<String, RenderError> {
@@ -102,6 +115,15 @@ struct Page<'a> {
     claims: Vec<(&'a Claim, &'static str)>,
 }
 
+/// What the template of a validation is filled with.
+#[derive(Serialize)]
+struct ValidationPage<'a> {
+    style: Value,
+    script: Value,
+    figures: Vec<Figure>,
+    v: &'a Validation,
+}
+
 /// What the template of a claim alone is filled with.
 #[derive(Serialize)]
 struct ClaimPage<'a> {
@@ -145,6 +167,7 @@ struct VerdictView {
     log10_lr: Option<f64>,
     log10_lr_bounds: Option<[f64; 2]>,
     calibration: Option<String>,
+    likelihood: Option<String>,
     shared: String,
     /// Whether the fraction was measured at all: nothing found is not the same as nothing compared.
     measured: bool,
@@ -175,6 +198,7 @@ fn verdict(verdict: &Verdict) -> VerdictView {
         log10_lr: verdict.log10_lr,
         log10_lr_bounds: verdict.log10_lr_bounds,
         calibration: verdict.calibration.clone(),
+        likelihood: verdict.likelihood.clone(),
         measured: !verdict.scope.roles.is_empty() || verdict.conclusion != Conclusion::Inconclusive,
         shared: numbers::percent(verdict.scope.shared_fraction),
         shared_fraction: verdict.scope.shared_fraction.clamp(0.0, 1.0),

@@ -13,6 +13,7 @@ pub mod json;
 mod names;
 mod numbers;
 pub mod text;
+pub mod validation;
 pub mod words;
 
 pub use error::RenderError;

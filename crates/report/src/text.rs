@@ -85,8 +85,10 @@ impl Page {
             }
             None => self.fact("p-value", "none; no exact test speaks for the conclusion"),
         }
-        if let Some(lr) = verdict.log10_lr {
-            self.fact("log10 LR", &numbers::plain(lr));
+        match (verdict.log10_lr, &verdict.likelihood) {
+            (_, Some(sentence)) => self.fact("likelihood", sentence),
+            (Some(lr), None) => self.fact("log10 LR", &numbers::plain(lr)),
+            (None, None) => {}
         }
         if !verdict.relation.is_empty() {
             for (i, relation) in verdict.relation.iter().enumerate() {

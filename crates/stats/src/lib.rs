@@ -7,6 +7,7 @@
 pub mod alignment;
 pub mod assignment;
 mod basis;
+pub mod calibration;
 pub mod cka;
 pub mod correlation;
 mod error;

@@ -20,6 +20,9 @@ pub struct Wording {
     pub synthetic: SyntheticWording,
     /// About likelihood ratios, wherever a report shows a similarity without one.
     pub likelihood: LikelihoodWording,
+    pub(crate) likelihood_ratio: LikelihoodRatioWording,
+    /// Words for likelihood ratios.
+    pub verbal_scale: VerbalScale,
     pub(crate) limits: LimitsWording,
 }
 
@@ -83,6 +86,39 @@ pub struct LikelihoodWording {
     pub none_for_attention: String,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LikelihoodRatioWording {
+    pub(crate) derivation: String,
+    pub(crate) independence: String,
+    pub(crate) neutral: String,
+    pub(crate) capped: String,
+    pub(crate) missing: String,
+    pub(crate) outside: String,
+}
+
+/// Words for likelihood ratios, stated beside the number and never without it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VerbalScale {
+    /// `filiation-verbal`.
+    pub id: String,
+    /// Raised with every change of a step.
+    pub version: u32,
+    /// From 0 upwards. A negative log10 LR has the words of its amount, with the two sides exchanged.
+    pub steps: Vec<VerbalStep>,
+}
+
+/// One range of a verbal scale.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VerbalStep {
+    /// Amount of the log10 LR at which it begins; it ends where the next begins.
+    pub from: f64,
+    /// How much more probable: `much more probable`.
+    pub words: String,
+}
+
 /// What synthetic copies of a suspect say.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -123,12 +159,20 @@ pub enum WordingError {
         /// The names that exist.
         known: String,
     },
+    /// A verbal scale that leaves a value without words, or gives it two.
+    #[error("wording: verbal scale `{id}`: expected steps that begin at 0 and rise")]
+    Scale {
+        /// Its id.
+        id: String,
+    },
 }
 
 impl Wording {
     /// The wording that the program ships.
     pub fn shipped() -> Result<Self, WordingError> {
-        Ok(toml::from_str(include_str!("../../../data/wording.toml"))?)
+        let wording: Self = toml::from_str(include_str!("../../../data/wording.toml"))?;
+        wording.verbal_scale.check()?;
+        Ok(wording)
     }
 }
 
@@ -166,8 +210,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 4", "version = 4\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 5", "version = 5\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 4);
+        assert_eq!(Wording::shipped().unwrap().version, 5);
     }
 }

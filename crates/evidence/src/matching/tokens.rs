@@ -8,7 +8,7 @@ use stats::products::centre_columns;
 use std::collections::BTreeMap;
 
 /// Fewer common tokens tell too little apart.
-pub const MIN_TOKENS: usize = 512;
+pub const MIN_TOKENS: usize = 256;
 /// Tokens read at most.
 pub(crate) const MAX_TOKENS: usize = 4096;
 /// Tokens that signatures run over at most; for widths of thousands more add nothing but time.

@@ -94,3 +94,15 @@ pub struct Bench {
     #[arg(long)]
     pub expect: bool,
 }
+
+/// Arguments of `lab calibrate`.
+#[derive(Debug, Args)]
+pub struct Calibrate {
+    /// The methods that go in, as a TOML file.
+    pub plan: PathBuf,
+    /// The `scores.jsonl` of `lab bench`.
+    pub scores: PathBuf,
+    /// Folder of the results: `calibration.toml`, `scores.jsonl`, `validation.json`, and `validation.html` for people.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}

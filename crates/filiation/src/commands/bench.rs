@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Bench, printer: &Printer, progress: &Progress) -> Resul
     Ok(())
 }
 
-/// Pairs whose conclusion contradicts their history: a derivation that is not supported, or an independent pair that is said to be derived.
+/// Pairs whose conclusion contradicts their history: a derivation that is not supported, or another pair that is said to be derived.
 fn wrong(rows: &[Row]) -> Vec<String> {
     let derived = Conclusion::SupportsDerivation;
     let is_wrong = |row: &&Row| (row.conclusion == word(derived)) != (row.truth == Truth::Derived);
@@ -126,7 +126,7 @@ impl Runner<'_> {
     fn strangers(&self, reference: &zoo::Model) -> Vec<&zoo::Model> {
         let group = reference.lineages.iter().find_map(|lineage| self.find(lineage)).map_or("", |base| base.group.as_str());
         let is_stranger =
-            |model: &&zoo::Model| matches!(model.making, Making::Training { .. }) && model.lineages.is_disjoint(&reference.lineages);
+            |model: &&zoo::Model| matches!(model.making, Making::Training { .. }) && zoo::are_strangers(&self.models, model, reference);
         let (own, others): (Vec<_>, Vec<_>) = self.models.iter().filter(is_stranger).partition(|model| model.group == group);
         own.into_iter().chain(others).collect()
     }
@@ -145,7 +145,7 @@ impl Runner<'_> {
         let mut rows = Vec::new();
         for pair in pairs {
             let Some(of_suspect) = self.find(&pair.suspect) else { continue };
-            let fit = strangers.iter().filter(|control| control.lineages.is_disjoint(&of_suspect.lineages)).take(CONTROLS);
+            let fit = strangers.iter().filter(|control| zoo::are_strangers(&self.models, control, of_suspect)).take(CONTROLS);
             let chosen: Vec<&str> = fit.map(|control| control.name.as_str()).collect();
             let mut profiles: BTreeMap<&'static str, Vec<Control>> = BTreeMap::new();
             for &name in &chosen {

@@ -16,6 +16,7 @@ use forward::Observation;
 use report::data::Report;
 use sources::Model;
 use std::collections::BTreeMap;
+use verdict::calibration::{self, Calibration, Likelihood, Size};
 use verdict::{Conclusion, Control, Wording};
 
 pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Result<Conclusion, Error> {
@@ -79,6 +80,7 @@ pub(crate) fn comparison(args: &Compare, page: Page, progress: &Progress) -> Res
     let case = prepared.case();
     let verdict = verdict::derivation(&case, &outcomes, &by_method(&beside), &wording)?;
     let conclusion = verdict.conclusion;
+    let likelihood = likelihood([&reference, &suspect], &outcomes, &wording)?;
     let report = assemble::report(&Examined {
         args,
         page,
@@ -89,9 +91,31 @@ pub(crate) fn comparison(args: &Compare, page: Page, progress: &Progress) -> Res
         outcomes: &outcomes,
         controls: &beside,
         verdict: &verdict,
+        likelihood: likelihood.as_ref(),
         wording: &wording,
     });
     Ok((report, conclusion))
+}
+
+/// What the shipped calibrations say of the similarities.
+fn likelihood<'a>(sides: [&'a Compared; 2], outcomes: &Outcomes, wording: &Wording) -> Result<Option<Likelihood<'a>>, Error> {
+    let calibrations = Calibration::shipped().map_err(|error| Error::Report(error.to_string()))?;
+    let [ours, theirs] = sides.map(|side| side.model.vocabulary.as_ref().map(|vocabulary| &vocabulary.tokens));
+    let statistic = |id: &str| outcomes.iter().find(|(card, _)| card.id == id)?.1.observed().map(|observed| observed.statistic);
+    Ok(calibration::likelihood(calibrations, sides.map(size), ours == theirs, &statistic, wording)?)
+}
+
+fn size(side: &Compared) -> Size<'_> {
+    match &side.observation {
+        Some(Observation { subject, .. }) => {
+            Size { family: Some(&subject.family), parameters: subject.n_parameters, layers: subject.n_layers as u64 }
+        }
+        None => Size {
+            family: side.model.binding.as_ref().map(|binding| binding.family.as_str()),
+            parameters: side.model.parameters(),
+            layers: side.model.binding.as_ref().map_or(0, |binding| binding.n_blocks() as u64),
+        },
+    }
 }
 
 /// A control that cannot be run counts for weights alone; the reader of the report should know why.

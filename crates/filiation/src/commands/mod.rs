@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub(crate) mod bench;
+pub(crate) mod calibrate;
 pub(crate) mod claim;
 pub(crate) mod compare;
 pub(crate) mod completions;

@@ -11,6 +11,8 @@ pub enum Truth {
     Derived,
     /// They started from their own draws.
     Independent,
+    /// Both were trained apart from one initialisation. It is not derivation, and the null hypothesis of independent initialisations is false.
+    SharedInitialisation,
 }
 
 /// One pair of a zoo. A line of `scores.jsonl`.

@@ -242,7 +242,10 @@ impl Collected<'_> {
         }
         let transformation = derivation.name.clone();
         if let Some(&place) = self.places.get(&current) {
-            self.models[place].derived = Some(Derived { reference, transformation, disguise: "none".into(), words, may });
+            let hides = |step: &&String| self.plan.disguises.contains(*step);
+            let hidden = derivation.first.iter().chain(&derivation.steps).find(hides);
+            let disguise = hidden.map_or_else(|| "none".to_owned(), |step| format!("{step}, then changed"));
+            self.models[place].derived = Some(Derived { reference, transformation, disguise, words, may });
         }
         Ok(current)
     }

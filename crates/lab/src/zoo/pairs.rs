@@ -78,7 +78,8 @@ fn strangers(plan: &Plan, scratch: &[&Model]) -> Vec<Pair> {
     for (i, a) in scratch.iter().enumerate() {
         for b in scratch[i + 1..].iter().filter(|b| b.group != a.group) {
             if let Some(difference) = difference(plan, a, b) {
-                all.push(pair(&a.name, &b.name, Truth::Independent, named(difference)));
+                let truth = if is_one_initialisation(a, b) { Truth::SharedInitialisation } else { Truth::Independent };
+                all.push(pair(&a.name, &b.name, truth, named(difference)));
             }
         }
     }
@@ -89,6 +90,22 @@ fn strangers(plan: &Plan, scratch: &[&Model]) -> Vec<Pair> {
     let longest = by_kind.iter().map(Vec::len).max().unwrap_or(0);
     let in_turn = (0..longest).flat_map(|turn| by_kind.iter().filter_map(move |kind| kind.get(turn)));
     in_turn.take(plan.strangers).map(|&i| all[i].clone()).collect()
+}
+
+/// Whether no weight of one began where one of the other did: they share no lineage, and no two of their lineages share an initialisation.
+pub fn are_strangers(models: &[Model], a: &Model, b: &Model) -> bool {
+    let trainings = |model: &Model| models.iter().filter(|other| model.lineages.contains(&other.name)).collect::<Vec<_>>();
+    let (of_a, of_b) = (trainings(a), trainings(b));
+    a.lineages.is_disjoint(&b.lineages) && !of_a.iter().any(|a| of_b.iter().any(|b| is_one_initialisation(a, b)))
+}
+
+/// Whether two trainings from nothing drew the same first weights.
+fn is_one_initialisation(a: &Model, b: &Model) -> bool {
+    let drawn = |model: &Model| match &model.making {
+        Making::Training { recipe, seed, .. } | Making::Distillation { recipe, seed, .. } => Some((recipe.clone(), *seed)),
+        _ => None,
+    };
+    drawn(a).is_some_and(|a| Some(a) == drawn(b))
 }
 
 /// How two trainings from nothing differ, beside their seed.

@@ -592,6 +592,8 @@ class Verdict:
     calibration: str | None
     # The answer.
     conclusion: Conclusion
+    # The likelihood ratio in one sentence, or why there is none.
+    likelihood: str | None = None
     # log10 of the likelihood ratio of derivation over independence, where a calibration exists.
     log10_lr: float | None
     # The interval that the calibration supports.

@@ -162,6 +162,9 @@ pub struct Verdict {
     pub log10_lr_bounds: Option<[f64; 2]>,
     /// `id@digest` of the calibration.
     pub calibration: Option<String>,
+    /// The likelihood ratio in one sentence, or why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<String>,
     /// One sentence that a judge can read.
     pub statement: String,
     /// What would allow an answer, where the conclusion is inconclusive.

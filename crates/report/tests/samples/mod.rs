@@ -233,7 +233,7 @@ pub(crate) fn derived_with(n: usize) -> Report {
             words: Some("No tensor is bit-identical: every one was trained further.".to_owned()),
             ..Finding::default()
         },
-        not_applicable("weights.haar-bound", "the two vocabularies share 312 tokens, but 512 are needed"),
+        not_applicable("weights.haar-bound", "the two vocabularies share 212 tokens, but 256 are needed"),
     ];
     report.pictures = Pictures { block_matrix: Some(block_matrix(n, 0.998)), layers, ..Pictures::default() };
     report.matches = matches(n, 0.998);

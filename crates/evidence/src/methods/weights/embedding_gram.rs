@@ -19,7 +19,7 @@ card! {
     /// # Null distribution
     /// That of independent controls. Models of one laboratory reach .72 without derivation (METHODS.md, section 2).
     /// # Assumptions
-    /// At least 512 tokens with equal byte strings, whose embeddings were trained.
+    /// At least 256 tokens with equal byte strings, whose embeddings were trained.
     /// # Survives
     /// Rotation, permutation of coordinates and of the vocabulary, one scale for all; replaced blocks.
     /// # Fails when

@@ -22,12 +22,12 @@ card! {
     /// That of independent controls at the same relative depth. Beside it stands the exact law for synthetic copies, in which each
     /// view's units were re-drawn by permutation: it excludes chance in the matching, not features that independent models share.
     /// # Assumptions
-    /// At least 512 tokens with equal byte strings, whose embeddings were trained; a family that says what reads and writes the stream.
+    /// At least 256 tokens with equal byte strings, whose embeddings were trained; a family that says what reads and writes the stream.
     /// # Survives
     /// Permuted units, heads and vocabularies, rotation of the residual stream, folded and new gains, rescaled units, fine-tuning, long
     /// continued pretraining, pruning, quantisation, dropped or doubled blocks, upcycling, dummy units.
     /// # Fails when
-    /// Every MLP was trained anew or distilled; fewer than 512 tokens are common.
+    /// Every MLP was trained anew or distilled; fewer than 256 tokens are common.
     /// # Reference
     /// Ours; certificates: Jonker and Volgenant, Computing 38 (1987).
     /// # Example

@@ -58,7 +58,8 @@ impl Table {
             groups,
             columns,
             together: together(rows),
-            apart: apart(rows),
+            apart: by_kind(rows, Truth::Independent),
+            shared_initialisation: by_kind(rows, Truth::SharedInitialisation),
             relations: relations(rows),
             bars: Vec::new(),
         };
@@ -196,9 +197,9 @@ fn largest_at(answers: &[(&Row, Answer)], largest: Option<f64>) -> Option<String
     largest.and_then(|_| kinds.min()).map(str::to_owned)
 }
 
-fn apart(rows: &[Row]) -> Vec<Apart> {
+fn by_kind(rows: &[Row], truth: Truth) -> Vec<Apart> {
     let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.truth == Truth::Independent) {
+    for row in rows.iter().filter(|row| row.truth == truth) {
         let counts = kinds.entry(&row.transformation).or_default();
         counts[0] += 1;
         for (count, conclusion) in counts[1..].iter_mut().zip([SUPPORTS_DERIVATION, SUPPORTS_INDEPENDENCE, INCONCLUSIVE]) {
@@ -217,8 +218,8 @@ fn apart(rows: &[Row]) -> Vec<Apart> {
 
 fn together(rows: &[Row]) -> Together {
     let count = |truth: Truth, conclusion: &str| rows.iter().filter(|row| row.truth == truth && row.conclusion == conclusion).count();
-    let derived = rows.iter().filter(|row| row.truth == Truth::Derived).count();
-    let independent = rows.len() - derived;
+    let of = |truth: Truth| rows.iter().filter(|row| row.truth == truth).count();
+    let (derived, independent) = (of(Truth::Derived), of(Truth::Independent));
     let false_positives = count(Truth::Independent, SUPPORTS_DERIVATION);
     Together {
         derived,
@@ -267,6 +268,13 @@ fn bars(table: &Table) -> Vec<Bar> {
             what: format!("derivation reads independent: {}", kind.transformation),
             found: format!("{} of {}, {} said to be derived", kind.supports_independence, kind.n, kind.supports_derivation),
             is_met: kind.supports_independence == kind.n,
+        });
+    }
+    for kind in &table.shared_initialisation {
+        bars.push(Bar {
+            what: format!("one initialisation, trained apart, is not called derivation: {}", kind.transformation),
+            found: format!("{} of {} said to be derived", kind.supports_derivation, kind.n),
+            is_met: kind.supports_derivation == 0,
         });
     }
     bars

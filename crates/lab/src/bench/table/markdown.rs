@@ -1,6 +1,6 @@
 //! The table as a page of Markdown.
 
-use super::{ANY_EXACT, Cell, Column, Group, Kind, SECOND_FALSE_POSITIVE_RATE, SizeIs, TOGETHER, Table, UNDISGUISED};
+use super::{ANY_EXACT, Apart, Cell, Column, Group, Kind, SECOND_FALSE_POSITIVE_RATE, SizeIs, TOGETHER, Table, UNDISGUISED};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -146,12 +146,17 @@ impl Table {
             writeln!(page)?;
         }
         writeln!(page, "All methods together, by what the pairs share:\n")?;
-        writeln!(page, "| pairs | n | supports derivation | supports independence | inconclusive |\n|---|---:|---:|---:|---:|")?;
-        for kind in &self.apart {
-            let [derived, apart, open] = [kind.supports_derivation, kind.supports_independence, kind.inconclusive];
-            writeln!(page, "| {} | {} | {derived} | {apart} | {open} |", escaped(&kind.transformation), kind.n)?;
+        verdicts(page, &self.apart)?;
+        if self.shared_initialisation.is_empty() {
+            return Ok(());
         }
-        writeln!(page)
+        writeln!(page, "## One initialisation, trained apart\n")?;
+        writeln!(
+            page,
+            "Neither derived nor independent: no trained weight passed from one to the other, yet the null hypothesis of independent \
+             initialisations is false. These pairs stand in no other table.\n"
+        )?;
+        verdicts(page, &self.shared_initialisation)
     }
 
     fn null(&self, page: &mut String) -> fmt::Result {
@@ -221,6 +226,15 @@ impl Table {
         writeln!(page, "## Baselines\n\nRe-implemented from their formulas; `docs/guide/baselines.md` says how.\n")?;
         published.into_iter().try_for_each(|(id, source)| writeln!(page, "- *{id}*: {}", escaped(source)))
     }
+}
+
+fn verdicts(page: &mut String, kinds: &[Apart]) -> fmt::Result {
+    writeln!(page, "| pairs | n | supports derivation | supports independence | inconclusive |\n|---|---:|---:|---:|---:|")?;
+    for kind in kinds {
+        let [derived, apart, open] = [kind.supports_derivation, kind.supports_independence, kind.inconclusive];
+        writeln!(page, "| {} | {} | {derived} | {apart} | {open} |", escaped(&kind.transformation), kind.n)?;
+    }
+    writeln!(page)
 }
 
 fn named(column: &Column) -> String {

@@ -219,6 +219,8 @@ pub struct Table {
     pub together: Together,
     /// Verdicts on independent pairs by kind.
     pub apart: Vec<Apart>,
+    /// Verdicts on pairs trained apart from one initialisation, by kind; neither derived nor independent.
+    pub shared_initialisation: Vec<Apart>,
     /// Words of the relation.
     pub relations: Relations,
     /// Demands.
