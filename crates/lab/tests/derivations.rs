@@ -1,5 +1,6 @@
 //! What each derivation promises: the same function where it adds nothing, and else shares of zeros, points of a grid, ranks, paths of blocks.
 
+use lab::train::{Sizes, begin, train_tokenizer};
 use lab::{LabError, Precision, Record, Request, disguise};
 use serde_json::json;
 use sources::{Model, TensorSource};
@@ -42,6 +43,11 @@ fn matrices<'a>(before: &'a Network, after: &'a Network) -> Vec<(&'a Tensor, &'a
         before.tensors.iter().filter(|tensor| tensor.is_matrix()).map(|tensor| (tensor, after.tensor(&tensor.name))).collect();
     assert!(pairs.len() > 5);
     pairs
+}
+
+fn matrices_of_blocks<'a>(before: &'a Network, after: &'a Network) -> Vec<(&'a Tensor, &'a Tensor)> {
+    let inner = before.tensors.iter().filter(|tensor| tensor.is_matrix() && is_of_a_block(tensor));
+    inner.map(|tensor| (tensor, after.tensor(&tensor.name))).collect()
 }
 
 fn is_of_a_block(tensor: &Tensor) -> bool {
@@ -118,6 +124,73 @@ fn a_cut_vocabulary_keeps_special_tokens_and_what_it_says_of_the_others() {
         let keep = |logits: &Vec<f64>| (0..449).chain([598]).map(|id| logits[id]).collect();
         let before: Vectors = forward(&network, &TOKENS).iter().map(keep).collect();
         assert!(difference(&before, &forward(&after, &TOKENS)) < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn tokens_of_another_tokenizer_are_the_mean_of_those_that_spell_them() {
+    let texts: Vec<String> = (0..40).map(|i| format!("the thing that thinks of {i} things in the thicket")).collect();
+    let begun = |tokenizer: &serde_json::Value, folder: &Path| {
+        let sizes: Sizes = serde_json::from_value(json!({
+            "architecture": "llama", "hidden": 16, "layers": 1, "heads": 2, "kv-heads": 2, "units": 24, "positions": 32, "tied": false
+        }))
+        .expect("sizes");
+        begin(&sizes, tokenizer, 1, folder).expect("a model");
+    };
+    let place = tempfile::tempdir().expect("a folder");
+    let [small, large, made] = ["small", "large", "made"].map(|name| place.path().join(name));
+    let [few, many] = [262, 280].map(|n| train_tokenizer(&texts, n).expect("a tokenizer"));
+    begun(&few, &small);
+    begun(&many, &large);
+    let steps = [format!("retokenise={}", large.display())];
+    let request = Request { folder: &made, steps: &steps, seed: 5, precision: Precision::AsStored };
+    disguise(Model::open(&small).expect("a model"), &request, &|_| (), &|_| ()).expect("a step that applies");
+    let [before, after] = [Network::load(&small), Network::load(&made)];
+    assert_eq!((setting(&before, "vocab_size"), setting(&after, "vocab_size")), (Some(262), Some(280)));
+    let tokenizer = |json: &serde_json::Value| forward::Tokenizer::from_json(json.to_string().as_bytes(), "tokenizer.json").expect("one");
+    let (of_few, of_many) = (tokenizer(&few), tokenizer(&many));
+    for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+        let (old, new) = (before.tensor(name), after.tensor(name));
+        let (mut kept, mut spelled) = (0, 0);
+        for id in 0..280u32 {
+            let row = &new.values[id as usize * 16..][..16];
+            let Ok(text) = of_many.decode(&[id]) else { continue };
+            let ids = of_few.encode_inside(&text).expect("tokens");
+            // Half a character has no text of its own; special tokens are not written as text.
+            if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
+                continue;
+            }
+            (kept, spelled) = (kept + usize::from(ids.len() == 1), spelled + usize::from(ids.len() > 1));
+            for (col, value) in row.iter().enumerate() {
+                let mean = ids.iter().map(|&old_id| f64::from(old.values[old_id as usize * 16 + col])).sum::<f64>() / ids.len() as f64;
+                assert!((f64::from(*value) - mean).abs() < 1e-7, "{name}, `{text}`");
+            }
+        }
+        assert!(kept > 90 && spelled >= 10, "{kept} kept, {spelled} spelled");
+    }
+    let inner: Vec<_> = matrices_of_blocks(&before, &after);
+    assert!(inner.len() == 7 && inner.iter().all(|(a, b)| a.values == b.values));
+}
+
+#[test]
+fn redrawn_mlps_are_new_and_nothing_else_is() {
+    for name in ["llama", "gpt2"] {
+        let network = family(name, 1);
+        let after = made(&network, "redraw-mlp");
+        let (mut redrawn, mut kept) = (0, 0);
+        for (before, after) in matrices(&network, &after) {
+            let is_inside = ["mlp.gate", "mlp.up", "mlp.down", "mlp.c_fc", "mlp.c_proj"].iter().any(|part| before.name.contains(part));
+            (redrawn, kept) = (redrawn + usize::from(is_inside), kept + usize::from(!is_inside));
+            if is_inside {
+                let dot = |a: &Tensor, b: &Tensor| a.values.iter().zip(&b.values).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+                let cosine = dot(before, after) / (dot(before, before) * dot(after, after)).sqrt();
+                // 3.5 standard deviations of the cosine of vectors of that many numbers.
+                assert!(cosine.abs() < 3.5 / (before.values.len() as f64).sqrt(), "{name}, {}: {cosine}", before.name);
+            } else {
+                assert_eq!(before.values, after.values, "{name}, {}", before.name);
+            }
+        }
+        assert!(redrawn >= 4 && kept >= 4, "{name}: {redrawn}, {kept}");
     }
 }
 

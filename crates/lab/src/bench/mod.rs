@@ -4,4 +4,4 @@ mod row;
 pub mod table;
 
 pub use row::{Row, Score, Sizes, Truth};
-pub use table::Table;
+pub use table::{ATTACK, Table, UNDISGUISED};

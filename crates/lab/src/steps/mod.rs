@@ -23,8 +23,10 @@ mod permute_units;
 mod permute_vocabulary;
 mod prune;
 mod prune_units;
+mod redraw_mlp;
 mod regain;
 mod reorder;
+mod retokenise;
 mod rotate;
 mod round;
 mod scale_units;
@@ -35,6 +37,8 @@ mod untie;
 mod upcycle;
 mod values;
 mod vocabulary;
+
+pub(crate) use redraw_mlp::is_inside as is_inside_mlp;
 
 use crate::{Checkpoint, Draws, LabError, Record};
 use serde_json::Value;
@@ -73,11 +77,13 @@ pub static STEPS: &[&Step] = &[
     &duplicate_layers::STEP,
     &cut_vocabulary::STEP,
     &permute_vocabulary::STEP,
+    &retokenise::STEP,
     &merge::STEP,
     &upcycle::STEP,
     &low_rank::STEP,
     &split_units::STEP,
     &dummy_units::STEP,
+    &redraw_mlp::STEP,
     &forge::STEP,
 ];
 

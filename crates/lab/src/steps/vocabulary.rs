@@ -182,7 +182,7 @@ fn replace_all(ids: &mut [Value], change: &mut dyn FnMut(&Value) -> Option<Value
     }
 }
 
-fn renumber_settings(config: &mut Value, ids: &BTreeMap<u64, u64>) {
+pub(super) fn renumber_settings(config: &mut Value, ids: &BTreeMap<u64, u64>) {
     each_setting(config, &mut |id| Some(json!(ids.get(&id.as_u64()?)?)));
 }
 

@@ -64,11 +64,6 @@ impl Factors {
         Self { scale: (adapter.alpha / adapter.rank.max(1) as f64) as f32, all: places.filter_map(pair).collect() }
     }
 
-    /// How many numbers each factor has, in the order of [`Self::each_mut`].
-    pub(super) fn lengths(&self) -> Vec<usize> {
-        self.all.iter().flat_map(|pair| [pair.a.len(), pair.b.len()]).collect()
-    }
-
     /// Every factor.
     pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
         self.all.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.b])

@@ -23,23 +23,25 @@ impl Checkpoint for Begun {
         &self.outline
     }
 
-    /// Gaussian; what writes to the stream is smaller by `√(2 · blocks)`, so that depth does not widen it (GPT-2, section 2.3). Gains are 1,
-    /// biases 0.
     fn read(&self, slot: Slot) -> Result<Matrix, LabError> {
-        let spec = self.outline.spec(slot)?;
-        let n = spec.rows() * spec.cols();
-        let values = match slot.part {
-            Part::Bias => vec![0.0; n],
-            _ if slot.role.is_norm() => vec![1.0; n],
-            _ => {
-                let writes = matches!(slot.role, Role::AttnOut | Role::MlpDown);
-                let deviation = if writes { DEVIATION / (2.0 * self.layers as f64).sqrt() } else { DEVIATION };
-                let mut draws = Draws::new(self.seed, &format!("begun/{slot}"));
-                (0..n).map(|_| (deviation * draws.normal()) as f32).collect()
-            }
-        };
-        Ok(Matrix::new(spec.rows(), spec.cols(), values))
+        Ok(drawn(self.outline.spec(slot)?, self.layers, &mut Draws::new(self.seed, &format!("begun/{slot}"))))
     }
+}
+
+/// Gaussian; what writes to the stream is smaller by `√(2 · blocks)`, so that depth does not widen it (GPT-2, section 2.3). Gains are 1,
+/// biases 0.
+pub(crate) fn drawn(spec: &Spec, layers: usize, draws: &mut Draws) -> Matrix {
+    let n = spec.rows() * spec.cols();
+    let values = match spec.slot.part {
+        Part::Bias => vec![0.0; n],
+        _ if spec.slot.role.is_norm() => vec![1.0; n],
+        _ => {
+            let writes = matches!(spec.slot.role, Role::AttnOut | Role::MlpDown);
+            let deviation = if writes { DEVIATION / (2.0 * layers as f64).sqrt() } else { DEVIATION };
+            (0..n).map(|_| (deviation * draws.normal()) as f32).collect()
+        }
+    };
+    Matrix::new(spec.rows(), spec.cols(), values)
 }
 
 /// Writes a model of drawn weights into a folder. `tokenizer` is a `tokenizer.json`.

@@ -1,10 +1,12 @@
 //! The loop: batches, gradients, steps.
 
 use super::adapter::Factors;
+use super::evasion::Evasion;
 use super::optimiser::Place;
 use super::{AdamW, Adapter, Example, Examples, Schedule, state};
 use crate::LabError;
-use forward::Trainable;
+use crate::steps::is_inside_mlp;
+use forward::{Trainable, Values};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -14,8 +16,18 @@ use std::path::Path;
 pub enum Tune {
     /// Every weight.
     Full,
+    /// The weights inside MLPs; the others stay as they are.
+    Mlp,
+    /// Every weight, and away from where it started: an attack on tests of aligned weights, with this factor of its penalty.
+    Evading(f64),
     /// Low-rank changes, merged at the end.
     Adapter(Adapter),
+}
+
+impl Tune {
+    fn learns(&self, weight: &Values<'_>) -> bool {
+        *self != Self::Mlp || is_inside_mlp(weight.slot.role)
+    }
 }
 
 /// The loss of a stretch of steps.
@@ -65,17 +77,18 @@ pub struct Progress {
 pub fn fit(trainable: &mut Trainable, fit: &Fit<'_>, advance: &dyn Fn(Progress)) -> Result<Vec<Point>, LabError> {
     let Schedule { steps, batch, .. } = fit.schedule;
     let mut factors = match &fit.tune {
-        Tune::Full => None,
         Tune::Adapter(adapter) => Some(Factors::new(adapter, &mut trainable.parameters, fit.seed)),
+        Tune::Full | Tune::Mlp | Tune::Evading(_) => None,
     };
-    let lengths: Vec<usize> = match &factors {
-        Some(factors) => factors.lengths(),
-        None => trainable.parameters.each_mut().iter().map(|place| place.values.len()).collect(),
+    let evasion = match &fit.tune {
+        Tune::Evading(weight) => Some(Evasion::new(*weight, &mut trainable.parameters)),
+        _ => None,
     };
+    let lengths: Vec<usize> = learners(trainable, &mut factors, &fit.tune).iter().map(|values| values.len()).collect();
     let mut adam = AdamW::new(fit.schedule, lengths.into_iter());
     let mut points = Vec::new();
     if let Some((path, training)) = fit.state {
-        let saved = state::load(path, training, learners(trainable, &mut factors), &mut adam)?;
+        let saved = state::load(path, training, learners(trainable, &mut factors, &fit.tune), &mut adam)?;
         if let Some(saved) = saved {
             points = saved;
             advance(Progress { step: adam.step, tokens: 0, loss: points.last().map_or(f64::NAN, |point: &Point| point.loss) });
@@ -94,8 +107,11 @@ pub fn fit(trainable: &mut Trainable, fit: &Fit<'_>, advance: &dyn Fn(Progress))
         (loss, n) = (loss + gradient.loss, n + gradient.n);
         match &mut factors {
             None => {
+                if let Some(evasion) = &evasion {
+                    evasion.add(&mut trainable.parameters, &mut gradient.parameters, gradient.n);
+                }
                 let gradients = gradient.parameters.each_mut();
-                let weights = trainable.parameters.each_mut().into_iter().zip(gradients);
+                let weights = trainable.parameters.each_mut().into_iter().zip(gradients).filter(|(weight, _)| fit.tune.learns(weight));
                 let places = weights.map(|(weight, g)| Place { decays: weight.is_matrix(), values: weight.values, gradient: g.values });
                 adam.take(places.collect(), gradient.n);
             }
@@ -113,7 +129,7 @@ pub fn fit(trainable: &mut Trainable, fit: &Fit<'_>, advance: &dyn Fn(Progress))
             (loss, n) = (0.0, 0);
         }
         if let Some((path, training)) = fit.state.filter(|_| adam.step.is_multiple_of(between_saves) && adam.step < steps) {
-            let values = learners(trainable, &mut factors);
+            let values = learners(trainable, &mut factors, &fit.tune);
             let values: Vec<&[f32]> = values.iter().map(|values| &**values).collect();
             state::save(path, training, &values, &adam, &points)?;
         }
@@ -122,9 +138,9 @@ pub fn fit(trainable: &mut Trainable, fit: &Fit<'_>, advance: &dyn Fn(Progress))
 }
 
 /// The numbers that learn.
-fn learners<'a>(trainable: &'a mut Trainable, factors: &'a mut Option<Factors>) -> Vec<&'a mut [f32]> {
+fn learners<'a>(trainable: &'a mut Trainable, factors: &'a mut Option<Factors>, tune: &Tune) -> Vec<&'a mut [f32]> {
     match factors {
-        None => trainable.parameters.each_mut().into_iter().map(|place| place.values).collect(),
+        None => trainable.parameters.each_mut().into_iter().filter(|weight| tune.learns(weight)).map(|place| place.values).collect(),
         Some(factors) => factors.each_mut().map(Vec::as_mut_slice).collect(),
     }
 }

@@ -3,6 +3,7 @@
 mod adapter;
 mod architecture;
 mod begun;
+mod evasion;
 mod examples;
 mod fit;
 mod optimiser;
@@ -14,6 +15,7 @@ mod vocabulary;
 pub use adapter::Adapter;
 pub use architecture::{Architecture, Sizes};
 pub use begun::begin;
+pub(crate) use begun::drawn;
 pub use examples::{Example, Examples, Learnt, Replies, Windows};
 pub use fit::{Fit, Point, Progress, Tune, fit};
 pub use optimiser::{AdamW, Schedule};

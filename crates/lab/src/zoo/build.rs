@@ -4,8 +4,8 @@ use super::making::{Making, Model, models};
 use super::plan::{Corpus, Students, Vocabulary};
 use super::{Graph, Node, Plan};
 use crate::dialogues::Dialogues;
-use crate::distil::{Curriculum, Drawing, Lesson, ReplyFile, Rewriting, Sampling, Source, Teacher};
-use crate::train::{Request, Schedule, Tune, Windows, begin, tokens, train, train_tokenizer};
+use crate::distil::{Curriculum, Distilled, Drawing, Lesson, ReplyFile, Rewriting, Sampling, Source, Teacher};
+use crate::train::{Examples, Request, Schedule, Tune, Windows, begin, tokens, train, train_tokenizer};
 use crate::{Dtype, LabError, Precision};
 use forward::Tokenizer;
 use serde_json::{Value, json};
@@ -128,9 +128,12 @@ impl Builder<'_> {
             }
             Making::Distillation { recipe, students, .. } => {
                 with["recipe"] = full_recipe(recipe)?;
-                let Students { dialogues, fraction, rewriting, epochs, logits, .. } = &self.plan.students[*students];
+                let Students { dialogues, fraction, rewriting, epochs, logits, adapter, .. } = &self.plan.students[*students];
                 with["lesson"] =
                     json!({ "dialogues": dialogues, "fraction": fraction, "rewriting": rewriting, "epochs": epochs, "logits": logits });
+                if let Some(adapter) = adapter {
+                    with["lesson"]["adapter"] = json!(adapter);
+                }
                 // The place of the students in the plan is no part of how they are made.
                 making["students"] = with["lesson"].clone();
             }
@@ -139,7 +142,7 @@ impl Builder<'_> {
         }
         let mut named = making.clone();
         // Parents are what they are made of, not what a plan calls them.
-        for key in ["of", "others", "teachers"] {
+        for key in ["of", "others", "teachers"].into_iter().chain(["base", "teacher"].into_iter().filter(|key| !making[*key].is_null())) {
             let by_address = |name: &Value| json!(name.as_str().and_then(|name| parents.get(name)));
             named[key] = match &making[key] {
                 Value::Array(names) => names.iter().map(by_address).collect(),
@@ -207,7 +210,7 @@ impl Builder<'_> {
                 let examples = self.windows(corpus, &begun, &recipe.vocabulary, recipe.length, *order)?;
                 self.train(begun, path, recipe.schedule, &examples, Tune::Full, *seed, &model.making)
             }
-            Making::Tuning { of, length, batch, tuning, seed } => {
+            Making::Tuning { of, length, batch, tuning, seed, teacher } => {
                 let start = self.open(of)?;
                 // Steps may have changed the tokens: the ids are those of this model alone.
                 let vocabulary = Vocabulary { corpus: of.clone(), tokens: 0 };
@@ -215,8 +218,13 @@ impl Builder<'_> {
                 self.ids.retain(|(_, vocabulary), _| vocabulary.tokens > 0);
                 let schedule =
                     Schedule { steps: tuning.steps, batch: *batch, rate: tuning.rate, warmup: tuning.steps / 20, ..Schedule::default() };
-                let tune = tuning.adapter.clone().map_or(Tune::Full, Tune::Adapter);
-                self.train(start, path, schedule, &examples, tune, *seed, &model.making)
+                let Some(teacher) = teacher else {
+                    return self.train(start, path, schedule, &examples, tuning.tune(), *seed, &model.making);
+                };
+                let teacher = Teacher::read(&self.open(teacher)?, &|_| ())?;
+                let of = (&teacher.sampler, teacher.tensor_root.as_str());
+                let examples = Distilled::new(&examples, of, teacher.sampler.vocabulary(), (length + 1, *batch), 1.0)?;
+                self.train(start, path, schedule, &examples, tuning.tune(), *seed, &model.making)
             }
             Making::Steps { of, steps, others, seed } => {
                 let start = self.open(of)?;
@@ -228,9 +236,13 @@ impl Builder<'_> {
                 let request = crate::Request { folder: path, steps: &written, seed: *seed, precision: Precision::AsStored };
                 crate::disguise(start, &request, &|_| (), &|_| ()).map(|_| ())
             }
-            Making::Distillation { recipe, students, teachers, seed } => {
+            Making::Distillation { recipe, students, teachers, seed, base } => {
                 let recipe = self.recipe(recipe)?.clone();
-                self.teach(&recipe, &self.plan.students[*students], teachers, *seed, path)
+                let (start, _folder) = match base {
+                    Some(base) => (self.open(base)?, None),
+                    None => self.begin(&recipe, *seed).map(|(begun, folder)| (begun, Some(folder)))?,
+                };
+                self.teach(start, recipe.schedule, &self.plan.students[*students], teachers, *seed, path)
             }
         }
     }
@@ -251,7 +263,7 @@ impl Builder<'_> {
         start: sources::Model,
         path: &Path,
         schedule: Schedule,
-        examples: &Windows,
+        examples: &dyn Examples,
         tune: Tune,
         seed: u64,
         making: &Making,
@@ -270,7 +282,8 @@ impl Builder<'_> {
 
     fn teach(
         &mut self,
-        recipe: &super::plan::Recipe,
+        start: sources::Model,
+        schedule: Schedule,
         students: &Students,
         teachers: &[String],
         seed: u64,
@@ -289,7 +302,6 @@ impl Builder<'_> {
             files.push(ReplyFile::open(&replies)?);
             read.push(teacher);
         }
-        let (begun, _folder) = self.begin(recipe, seed)?;
         let curriculum = Curriculum {
             teachers: files.iter().map(|file| Source { file, weight: 1.0 }).collect(),
             dialogues: &self.dialogues,
@@ -302,12 +314,12 @@ impl Builder<'_> {
             curriculum: &curriculum,
             chat: &self.dialogues.chat,
             epochs: students.epochs,
-            schedule: recipe.schedule,
-            tune: Tune::Full,
+            schedule,
+            tune: students.adapter.clone().map_or(Tune::Full, Tune::Adapter),
             logits: read.first().filter(|_| students.logits).map(|teacher| (teacher, 1.0)),
             seed: 9,
             precision: Precision::Of(Dtype::F32),
         };
-        crate::distil::distil(begun, &lesson, path, &|_, _| ()).map(|_| ())
+        crate::distil::distil(start, &lesson, path, &|_, _| ()).map(|_| ())
     }
 }

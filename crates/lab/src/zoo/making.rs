@@ -3,6 +3,7 @@
 use super::Plan;
 use super::plan::{Derivation, Students, Tuning};
 use crate::LabError;
+use crate::bench::{ATTACK, UNDISGUISED};
 use serde::Serialize;
 use sources::FormatError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,25 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Making {
     /// From nothing.
     Training { recipe: String, corpus: String, order: u64, seed: u64 },
-    /// From nothing, on replies.
-    Distillation { recipe: String, students: usize, teachers: Vec<String>, seed: u64 },
-    /// Trained on.
-    Tuning { of: String, length: usize, batch: usize, tuning: Tuning, seed: u64 },
+    /// On replies, from nothing or from a base.
+    Distillation {
+        recipe: String,
+        students: usize,
+        teachers: Vec<String>,
+        seed: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base: Option<String>,
+    },
+    /// Trained on, on a corpus or on what a teacher says of it.
+    Tuning {
+        of: String,
+        length: usize,
+        batch: usize,
+        tuning: Tuning,
+        seed: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        teacher: Option<String>,
+    },
     /// Steps of the laboratory; `{0}` in one is the path of the first of `others`.
     Steps { of: String, steps: Vec<String>, others: Vec<String>, seed: u64 },
 }
@@ -57,8 +73,8 @@ impl Making {
     pub fn parents(&self) -> Vec<&str> {
         match self {
             Self::Training { .. } => Vec::new(),
-            Self::Distillation { teachers, .. } => teachers.iter().map(String::as_str).collect(),
-            Self::Tuning { of, .. } => vec![of],
+            Self::Distillation { teachers, base, .. } => teachers.iter().chain(base).map(String::as_str).collect(),
+            Self::Tuning { of, teacher, .. } => std::iter::once(of).chain(teacher).map(String::as_str).collect(),
             Self::Steps { of, others, .. } => std::iter::once(of).chain(others).map(String::as_str).collect(),
         }
     }
@@ -78,9 +94,15 @@ pub fn models(plan: &Plan) -> Result<Vec<Model>, LabError> {
         }
     }
     let bases: Vec<Model> = all.models.clone();
+    let named: BTreeSet<&String> = plan.derivations.iter().flat_map(|derivation| &derivation.groups).collect();
     let mut hidden = 0;
     for (turn, derivation) in plan.derivations.iter().enumerate() {
-        let fit: Vec<&Model> = bases.iter().filter(|base| all.applies(base, derivation.first.iter().chain(&derivation.steps))).collect();
+        let is_meant = |base: &&Model| match derivation.groups.is_empty() {
+            true => !named.contains(&base.group),
+            false => derivation.groups.contains(&base.group),
+        };
+        let is_fit = |base: &&Model| is_meant(base) && all.applies(base, derivation.first.iter().chain(&derivation.steps));
+        let fit: Vec<&Model> = bases.iter().filter(is_fit).collect();
         for i in 0..derivation.open.max(derivation.hidden).min(fit.len()) {
             // A stride that shares no factor with most counts, so that every derivation meets every group.
             let base = fit[(3 * turn + 7 * i) % fit.len()];
@@ -200,6 +222,7 @@ impl Collected<'_> {
                     batch: recipe.schedule.batch,
                     tuning: tuning.clone(),
                     seed,
+                    teacher: tuning.imitates.then(|| reference.clone()),
                 };
                 current = called(stage);
                 self.add(Model { name: current.clone(), making, lineages: lineages.clone(), group: String::new(), derived: None })?;
@@ -227,6 +250,13 @@ impl Collected<'_> {
                     step = step.replace("{base}", &format!("{{{}}}", others.len()));
                     others.push(base.name.clone());
                 }
+                while let Some((before, (model, after))) =
+                    step.split_once("{model:").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+                {
+                    let replaced = format!("{before}{{{}}}{after}", others.len());
+                    others.push(model.to_owned());
+                    step = replaced;
+                }
                 written.push(step);
             }
             let (more, allowed) = self.words(&written);
@@ -244,7 +274,11 @@ impl Collected<'_> {
         if let Some(&place) = self.places.get(&current) {
             let hides = |step: &&String| self.plan.disguises.contains(*step);
             let hidden = derivation.first.iter().chain(&derivation.steps).find(hides);
-            let disguise = hidden.map_or_else(|| "none".to_owned(), |step| format!("{step}, then changed"));
+            let disguise = match (derivation.attack, hidden) {
+                (true, _) => ATTACK.to_owned(),
+                (false, Some(step)) => format!("{step}, then changed"),
+                (false, None) => UNDISGUISED.to_owned(),
+            };
             self.models[place].derived = Some(Derived { reference, transformation, disguise, words, may });
         }
         Ok(current)
@@ -299,9 +333,17 @@ impl Collected<'_> {
     fn teach(&mut self, place: usize, students: &Students) -> Result<(), LabError> {
         for seed in students.seeds[0]..=students.seeds[1] {
             let name = format!("{}-{seed}", students.name);
-            let making =
-                Making::Distillation { recipe: students.recipe.clone(), students: place, teachers: students.teachers.clone(), seed };
-            self.add(Model { lineages: [name.clone()].into(), name, making, group: String::new(), derived: None })?;
+            let Students { recipe, teachers, base, .. } = students.clone();
+            let lineages = base.as_ref().and_then(|base| self.find(base)).map_or([name.clone()].into(), |base| base.lineages.clone());
+            let derived = base.clone().map(|reference| Derived {
+                reference,
+                transformation: "taught by another model".into(),
+                disguise: UNDISGUISED.into(),
+                words: vec![if students.adapter.is_some() { "adapter" } else { "finetune" }.into()],
+                may: vec!["finetune".into()],
+            });
+            let making = Making::Distillation { recipe, students: place, teachers, seed, base };
+            self.add(Model { lineages, name, making, group: String::new(), derived })?;
         }
         Ok(())
     }

@@ -49,7 +49,9 @@ pub fn pairs(plan: &Plan) -> Result<Vec<Pair>, LabError> {
         for teacher in teachers {
             pairs.push(pair(teacher, &student.name, Truth::Independent, named("student of the reference")));
         }
-        let others = students[i + 1..].iter().filter(|other| other.making.parents() == student.making.parents());
+        let is_taught_alike =
+            |other: &&&Model| matches!(&other.making, Making::Distillation { teachers: theirs, .. } if theirs == teachers);
+        let others = students[i + 1..].iter().filter(is_taught_alike).filter(|other| are_strangers(&models, student, other));
         pairs
             .extend(others.take(3).map(|other| pair(&student.name, &other.name, Truth::Independent, named("two students of one teacher"))));
     }
@@ -102,7 +104,7 @@ pub fn are_strangers(models: &[Model], a: &Model, b: &Model) -> bool {
 /// Whether two trainings from nothing drew the same first weights.
 fn is_one_initialisation(a: &Model, b: &Model) -> bool {
     let drawn = |model: &Model| match &model.making {
-        Making::Training { recipe, seed, .. } | Making::Distillation { recipe, seed, .. } => Some((recipe.clone(), *seed)),
+        Making::Training { recipe, seed, .. } | Making::Distillation { recipe, seed, base: None, .. } => Some((recipe.clone(), *seed)),
         _ => None,
     };
     drawn(a).is_some_and(|a| Some(a) == drawn(b))

@@ -2,7 +2,7 @@
 
 use crate::LabError;
 use crate::dialogues::Subset;
-use crate::train::{Adapter, Schedule, Sizes};
+use crate::train::{Adapter, Schedule, Sizes, Tune};
 use serde::{Deserialize, Serialize};
 use sources::FormatError;
 use std::collections::BTreeMap;
@@ -103,7 +103,8 @@ pub struct Derivation {
     pub first: Vec<String>,
     /// A training that goes on from there.
     pub train: Option<Tuning>,
-    /// Steps of the laboratory after it. `{stranger}` stands for another lineage of the group, `{sibling}` for what `sibling` names.
+    /// Steps of the laboratory after it. `{stranger}` stands for another lineage of the group, `{sibling}` for what `sibling` names, and in
+    /// any step `{model:NAME}` for a model whose weights do not enter.
     #[serde(default)]
     pub steps: Vec<String>,
     /// Another derivation of the same lineage.
@@ -116,6 +117,12 @@ pub struct Derivation {
     /// Words that may be said besides.
     #[serde(default)]
     pub may: Vec<String>,
+    /// Whether it is made against the tests: such rows have a table of their own.
+    #[serde(default)]
+    pub attack: bool,
+    /// Groups of lineages of which it is made; unless given, those that no derivation names.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Lineages of which it is made and compared as it is.
     pub open: usize,
     /// Lineages of which it is made and hidden.
@@ -135,6 +142,27 @@ pub struct Tuning {
     pub rate: f64,
     /// Low-rank changes only.
     pub adapter: Option<Adapter>,
+    /// The weights inside MLPs only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mlp_only: bool,
+    /// Whether what the derivation is made of is imitated, by its probabilities on the corpus, instead of the corpus.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imitates: bool,
+    /// Factor of a penalty on rows that lie as they did at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evades: Option<f64>,
+}
+
+impl Tuning {
+    /// Which weights learn.
+    pub fn tune(&self) -> Tune {
+        match (&self.adapter, self.evades) {
+            (Some(adapter), _) => Tune::Adapter(adapter.clone()),
+            (None, Some(weight)) => Tune::Evading(weight),
+            (None, None) if self.mlp_only => Tune::Mlp,
+            (None, None) => Tune::Full,
+        }
+    }
 }
 
 /// Students of one kind.
@@ -158,6 +186,10 @@ pub struct Students {
     /// Whether the first teacher's probabilities are learnt instead of its words.
     #[serde(default)]
     pub logits: bool,
+    /// The lineage that they start from, instead of drawn weights.
+    pub base: Option<String>,
+    /// Low-rank changes of the base only.
+    pub adapter: Option<Adapter>,
     /// From the first to the last.
     pub seeds: [u64; 2],
 }
@@ -196,6 +228,8 @@ impl Plan {
         self.students.iter().try_for_each(|students| recipe(&students.recipe))?;
         for derivation in &self.derivations {
             derivation.train.iter().try_for_each(|tuning| corpus(&tuning.corpus))?;
+            let groups = || self.lineages.iter().map(|lineages| &lineages.name).collect();
+            derivation.groups.iter().try_for_each(|group| known("group", group, groups()))?;
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use super::relations::relations;
 use super::{
-    ANY_EXACT, Apart, AsPublished, Bar, Cell, Column, Group, Independent, Kind, LOG10_ALPHA, Null, SECOND_FALSE_POSITIVE_RATE, SizeIs,
-    TOGETHER, Table, Together, UNDISGUISED,
+    ANY_EXACT, ATTACK, Apart, AsPublished, Bar, Cell, Column, Group, Independent, Kind, LOG10_ALPHA, Null, SECOND_FALSE_POSITIVE_RATE,
+    SizeIs, TOGETHER, Table, Together, UNDISGUISED,
 };
 use crate::baselines::BASELINES;
 use crate::bench::{Row, Score, Truth};
@@ -255,7 +255,7 @@ fn bars(table: &Table) -> Vec<Bar> {
         });
     }
     if let Some(verdicts) = table.column(TOGETHER) {
-        let cell = table.sum(verdicts, |group| group.disguise != UNDISGUISED);
+        let cell = table.sum(verdicts, |group| ![UNDISGUISED, ATTACK].contains(&group.disguise.as_str()));
         let Together { false_positives, independent, .. } = table.together;
         bars.push(Bar {
             what: "verdicts find .99 of the disguised pairs, at no false positive".into(),

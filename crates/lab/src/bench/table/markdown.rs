@@ -1,6 +1,6 @@
 //! The table as a page of Markdown.
 
-use super::{ANY_EXACT, Apart, Cell, Column, Group, Kind, SECOND_FALSE_POSITIVE_RATE, SizeIs, TOGETHER, Table, UNDISGUISED};
+use super::{ANY_EXACT, ATTACK, Apart, Cell, Column, Group, Kind, SECOND_FALSE_POSITIVE_RATE, SizeIs, TOGETHER, Table, UNDISGUISED};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -32,6 +32,14 @@ impl Table {
         if !disguises.is_empty() {
             writeln!(page, "## Disguised derivations\n")?;
             self.matrix(page, "disguise", &disguises, |name, group| group.disguise == name)?;
+        }
+        let of_attack = |group: &&Group| group.disguise == ATTACK;
+        let attacks: Vec<(String, usize)> =
+            self.groups.iter().filter(of_attack).map(|group| (group.transformation.clone(), group.n)).collect();
+        if !attacks.is_empty() {
+            writeln!(page, "## Attacks\n")?;
+            writeln!(page, "Derivations that were made against the tests: they change the function, and no demand above counts them.\n")?;
+            self.matrix(page, "attack", &attacks, |name, group| group.disguise == ATTACK && group.transformation == name)?;
         }
         self.independent(page)?;
         self.null(page)?;

@@ -26,6 +26,8 @@ pub const TOGETHER: &str = "all methods together";
 pub const ANY_EXACT: &str = "any exact test";
 /// As rows name pairs that nothing hides.
 pub const UNDISGUISED: &str = "none";
+/// As rows name pairs that were made against the tests: neither undisguised nor one of the disguises that keep the function.
+pub const ATTACK: &str = "attack";
 
 /// What a column's answers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -246,7 +248,8 @@ impl Table {
 
     /// Disguises that occur, in order, without the absence of one.
     pub fn disguises(&self) -> Vec<&str> {
-        let mut found: Vec<&str> = self.groups.iter().map(|group| group.disguise.as_str()).filter(|name| *name != UNDISGUISED).collect();
+        let mut found: Vec<&str> =
+            self.groups.iter().map(|group| group.disguise.as_str()).filter(|name| ![UNDISGUISED, ATTACK].contains(name)).collect();
         found.dedup();
         found
     }

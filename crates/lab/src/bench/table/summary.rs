@@ -1,7 +1,7 @@
 //! The table on a terminal of 80 columns.
 
 use super::markdown::share;
-use super::{Table, UNDISGUISED};
+use super::{ATTACK, Table, UNDISGUISED};
 use std::fmt::{self, Write as _};
 
 /// Width of the names.
@@ -26,7 +26,7 @@ impl Table {
         )?;
         for column in &self.columns {
             let plain = self.sum(column, |group| group.disguise == UNDISGUISED);
-            let hidden = self.sum(column, |group| group.disguise != UNDISGUISED);
+            let hidden = self.sum(column, |group| ![UNDISGUISED, ATTACK].contains(&group.disguise.as_str()));
             let of = |cell: super::Cell| cell.share().map_or("-".into(), |_| share(cell.found, cell.n));
             let false_ones = column.independent.false_positives.map_or("-".into(), |k| format!("{k}/{}", column.independent.applied));
             let ms = column.median_seconds.map_or("-".into(), |seconds| format!("{:.1}", 1000.0 * seconds));
