@@ -138,7 +138,7 @@ impl Examples for Counted<'_> {
 
 #[test]
 fn an_interrupted_training_goes_on_to_the_same_bits() {
-    for tune in [Tune::Full, Tune::Adapter(Adapter::default())] {
+    for tune in [Tune::Full, Tune::Adapter(Adapter::default()), Tune::Mlp, Tune::Evading(0.5)] {
         let folder = begun(&sizes("llama"), 3);
         let examples = windows(&open(&folder));
         let run = |name: &str, until: usize| {
@@ -219,6 +219,41 @@ fn an_adapter_changes_matrices_of_blocks_by_its_rank() {
         assert!(singular[3] < 1e-5 * singular[0] && singular[2] > 1e-4 * singular[0], "{}: {singular:?}", before.slot);
     }
     assert_eq!(changed, 2 * 7);
+}
+
+/// Each weight before and after 40 steps.
+fn tuned(tune: Tune) -> Vec<(Slot, Vec<f32>, Vec<f32>)> {
+    let folder = begun(&sizes("llama"), 5);
+    let model = open(&folder);
+    let examples = windows(&model);
+    let mut before = Trainable::read(&model).unwrap().unwrap();
+    let mut after = Trainable::read(&model).unwrap().unwrap();
+    fit(&mut after, &Fit { schedule: schedule(40), examples: &examples, tune, seed: 1, state: None }, &|_| ()).unwrap();
+    let places = before.parameters.each_mut().into_iter().zip(after.parameters.each_mut());
+    places.map(|(before, after)| (before.slot, before.values.to_vec(), after.values.to_vec())).collect()
+}
+
+#[test]
+fn a_training_of_mlps_leaves_everything_else() {
+    let inside = [Role::MlpGate, Role::MlpUp, Role::MlpDown];
+    let all = tuned(Tune::Mlp);
+    assert!(all.len() > 10);
+    for (slot, before, after) in all {
+        assert_eq!(before != after, inside.contains(&slot.role), "{slot}");
+    }
+}
+
+#[test]
+fn an_evading_training_turns_weights_further_from_their_start() {
+    let cosine = |tune: Tune| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let all = tuned(tune);
+        let of_blocks = all.iter().filter(|(slot, before, _)| slot.layer.is_some() && before.len() > 64);
+        let cosines: Vec<f64> = of_blocks.map(|(_, a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).collect();
+        cosines.iter().sum::<f64>() / cosines.len() as f64
+    };
+    let (plain, evading) = (cosine(Tune::Full), cosine(Tune::Evading(10.0)));
+    assert!(evading < plain - 0.05, "{evading} against {plain}");
 }
 
 #[test]
