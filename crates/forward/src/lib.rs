@@ -5,6 +5,7 @@
 
 mod activation;
 mod attention;
+mod chat;
 mod computation;
 mod mlp;
 mod network;
@@ -13,19 +14,24 @@ mod not_runnable;
 pub mod observation;
 mod product;
 mod prompts;
+mod responder;
 mod rotary;
 mod sampling;
+mod scoring;
 mod taps;
 mod tokenizer;
 mod training;
 mod weights;
 pub mod words;
 
+pub use chat::Chat;
 pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
 pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Recorder, Subject};
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
+pub use responder::{Answer, FinishReason, Responder, Sampling};
 pub use sampling::{MAX_DISTRIBUTION_BYTES, Options, Reply, Request, Sampler};
+pub use scoring::{LocalScorer, SCORED_TOKENS, Score, ScoreError, Scored, Scorer};
 pub use taps::{HeadAt, Taps, UnitsAt, Wanted};
 pub use tokenizer::{Encoded, Tokenizer};
 pub use training::{Gradient, Parameters, Target, Trainable, Values};

@@ -3,9 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
 
 use lab::dialogues::{Dialogues, Subset};
-use lab::distil::{
-    Answered, Curriculum, Drawing, FinishReason, Lesson, Origin, ReplyFile, Rewriting, Sampling, Source, Teacher, asked_ids, distil,
-};
+use lab::distil::{Answered, Curriculum, Drawing, FinishReason, Lesson, Origin, ReplyFile, Rewriting, Sampling, Source, Teacher, distil};
 use lab::train::{Schedule, Sizes, Tune, begin};
 use lab::{LabError, Precision};
 use sources::Model;
@@ -67,14 +65,16 @@ fn what_is_stored_is_what_was_said() {
     assert_eq!(ids.len(), 64);
     for (index, stored) in (0..).zip(&file.replies) {
         assert_eq!(stored.prompt, dialogues.prompt(9, index));
-        let asked = asked_ids(&teacher.tokenizer, &dialogues.chat, &stored.prompt).unwrap();
-        let written = teacher.tokenizer.decode(&stored.tokens).unwrap();
+        let asked = dialogues.chat.asked_ids(&teacher.responder.tokenizer, &stored.prompt).unwrap();
+        let written = teacher.responder.tokenizer.decode(&stored.tokens).unwrap();
         assert_eq!(stored.reply, dialogues.chat.answer(&written));
         assert_eq!(stored.finish_reason == FinishReason::Length, stored.tokens.len() == 12 && !written.contains('\n'));
         // The log-probabilities are those of a pass over the whole.
         let whole = [asked.as_slice(), &stored.tokens].concat();
-        let shares = teacher.sampler.distributions(&[(&whole, asked.len() - 1)], 1.0).unwrap().remove(0);
-        for (row, (&token, &logprob)) in shares.chunks(teacher.sampler.vocabulary()).zip(stored.tokens.iter().zip(&stored.logprobs)) {
+        let shares = teacher.responder.sampler.distributions(&[(&whole, asked.len() - 1)], 1.0).unwrap().remove(0);
+        for (row, (&token, &logprob)) in
+            shares.chunks(teacher.responder.sampler.vocabulary()).zip(stored.tokens.iter().zip(&stored.logprobs))
+        {
             assert!((row[token as usize].ln() - logprob).abs() < 1e-4, "reply {index}");
         }
     }
@@ -163,10 +163,11 @@ fn a_student_learns_by_tokens_and_by_logits_what_its_teacher_says() {
     let mut divergences = Vec::new();
     // How far the student's distributions lie from the teacher's on prompts that nobody learnt, in nats.
     let divergence = |student: &Teacher| {
-        let prompts: Vec<Vec<u32>> =
-            (1000..1040).map(|index| asked_ids(&teacher.tokenizer, &dialogues.chat, &dialogues.prompt(5, index)).unwrap()).collect();
+        let prompts: Vec<Vec<u32>> = (1000..1040)
+            .map(|index| dialogues.chat.asked_ids(&teacher.responder.tokenizer, &dialogues.prompt(5, index)).unwrap())
+            .collect();
         let places: Vec<(&[u32], usize)> = prompts.iter().map(|ids| (ids.as_slice(), ids.len() - 2)).collect();
-        let of = |model: &Teacher| model.sampler.distributions(&places, 1.0).unwrap().concat();
+        let of = |model: &Teacher| model.responder.sampler.distributions(&places, 1.0).unwrap().concat();
         let (p, q) = (of(&teacher), of(student));
         p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| f64::from(*p) * (f64::from(*p) / f64::from(*q)).ln()).sum::<f64>() / 40.0
     };

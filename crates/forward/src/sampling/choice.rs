@@ -81,6 +81,12 @@ impl Choice {
     }
 }
 
+/// `ln Σ e^x`.
+pub(crate) fn ln_sum_of_powers(logits: &[f32]) -> f64 {
+    let (_, largest) = largest(logits);
+    f64::from(largest) + powers(&mut logits.to_vec(), largest, 1.0).ln()
+}
+
 /// Turns logits into probabilities.
 pub(super) fn probabilities(logits: &mut [f32], temperature: f32) {
     let (_, largest) = largest(logits);

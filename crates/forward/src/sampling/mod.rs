@@ -7,6 +7,8 @@
 mod choice;
 mod decode;
 
+pub(crate) use choice::ln_sum_of_powers;
+
 use crate::NotRunnable;
 use crate::rotary::{Rotary, RotaryTables};
 use crate::training::Trainable;

@@ -2,12 +2,11 @@
 //!
 //! The words stand in `data/dialogues`; the README there says what they are.
 
-mod chat;
 mod compose;
 mod file;
 mod template;
 
-pub use chat::Chat;
+pub use forward::Chat;
 
 use crate::{Draws, LabError};
 use compose::Composer;

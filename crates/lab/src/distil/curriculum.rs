@@ -1,12 +1,12 @@
 //! What a student learns: replies of teachers and answers of nobody, mixed.
 
 use super::Rewriting;
-use super::replies::{FinishReason, ReplyFile};
-use super::teacher::{asked_ids, unfit};
+use super::replies::ReplyFile;
+use super::teacher::unfit;
 use crate::dialogues::{Chat, Dialogues};
 use crate::train::{Example, Learnt};
 use crate::{Draws, LabError};
-use forward::Tokenizer;
+use forward::{FinishReason, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 use sources::FormatError;
@@ -142,7 +142,7 @@ pub(super) fn examples(
 ) -> Result<(Vec<Example>, usize), LabError> {
     let refused = |why| unfit(path, why, "a tokenizer that splits the dialogues");
     let example = |pair: &Pair| {
-        let mut tokens = asked_ids(tokenizer, chat, &pair.prompt).map_err(refused)?;
+        let mut tokens = chat.asked_ids(tokenizer, &pair.prompt).map_err(refused)?;
         let asked = tokens.len();
         let answer = if pair.is_ended { chat.answered(&pair.answer) } else { chat.broken_off(&pair.answer) };
         tokens.extend(tokenizer.encode_inside(&answer).map_err(refused)?);

@@ -9,11 +9,11 @@ mod rewriting;
 mod student;
 mod teacher;
 
+pub use forward::{FinishReason, Sampling};
+
 pub use curriculum::{Curriculum, Origin, Pair, Source};
 pub use logits::Distilled;
-pub use replies::{
-    Answered, DialoguesRecord, Drawing, FinishReason, Header, REPLIES_SCHEMA, ReplyFile, Sampling, StoredReply, TeacherRecord,
-};
+pub use replies::{Answered, DialoguesRecord, Drawing, Header, REPLIES_SCHEMA, ReplyFile, StoredReply, TeacherRecord};
 pub use rewriting::Rewriting;
 pub use student::{Lesson, distil};
-pub use teacher::{Teacher, asked_ids};
+pub use teacher::Teacher;

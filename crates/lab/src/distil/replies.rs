@@ -3,10 +3,10 @@
 //! The first line says by whom, to which prompts and how; every other is one reply, in the order of the prompts. A reply depends on its own
 //! seed alone, so a file that is gone on with ends as the bytes of one that was never interrupted.
 
-use super::teacher::{Teacher, asked_ids, unfit};
+use super::teacher::{Teacher, unfit};
 use crate::dialogues::{Dialogues, Subset};
 use crate::{Draws, LabError};
-use forward::{Options, Request};
+use forward::{Answer, FinishReason, Sampling};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -52,18 +52,6 @@ pub struct TeacherRecord {
     pub tensor_root: String,
 }
 
-/// How replies are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Sampling {
-    /// As [`Options::temperature`].
-    pub temperature: f32,
-    /// As [`Options::top_p`].
-    pub top_p: Option<f32>,
-    /// As [`Options::max_tokens`].
-    pub max_tokens: usize,
-}
-
 /// Which prompts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -96,16 +84,6 @@ pub struct StoredReply {
     pub tokens: Vec<u32>,
     /// The natural logarithm of each token's probability under the teacher itself.
     pub logprobs: Vec<f32>,
-}
-
-/// Why a reply ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FinishReason {
-    /// At a token that ends one.
-    Stop,
-    /// At the most tokens, or the model's last position.
-    Length,
 }
 
 /// What is drawn.
@@ -166,18 +144,12 @@ impl Drawing<'_> {
             write_line(&mut writer, &header).map_err(io("write"))?;
         }
         advance(found.min(self.n));
-        let options = Options {
-            temperature: self.sampling.temperature,
-            top_p: self.sampling.top_p,
-            max_tokens: self.sampling.max_tokens,
-            stop: self.teacher.stop(&self.dialogues.chat),
-        };
         let key = header.key();
         let (mut next, mut together) = (found, FIRST_REQUESTS);
         while next < self.n {
             let start = Instant::now();
             let until = self.n.min(next.saturating_add(together as u64));
-            for reply in self.replies(next..until, &key, &options, advance)? {
+            for reply in self.replies(next..until, &key, advance)? {
                 write_line(&mut writer, &reply).map_err(io("write"))?;
             }
             writer.flush().map_err(io("write"))?;
@@ -210,48 +182,27 @@ impl Drawing<'_> {
         Ok((n, lines.end))
     }
 
-    fn replies(
-        &self,
-        indices: std::ops::Range<u64>,
-        key: &str,
-        options: &Options,
-        advance: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<StoredReply>, LabError> {
-        let Self { teacher, dialogues, seed, .. } = *self;
-        let chat = &dialogues.chat;
+    fn replies(&self, indices: std::ops::Range<u64>, key: &str, advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<StoredReply>, LabError> {
+        let Self { teacher, dialogues, seed, sampling, .. } = *self;
+        let responder = &teacher.responder;
         let refused = |why| unfit(&teacher.path, why, "a tokenizer that splits and joins the dialogues");
         let ask = |index| {
-            let prompt = dialogues.prompt(seed, index);
-            let ids = asked_ids(&teacher.tokenizer, chat, &prompt).map_err(refused)?;
-            let seed = Draws::new(seed, &format!("replies/{index}")).below(1 << 53) as u64;
-            Ok(Asked { index, seed, prompt, ids })
+            let ids = dialogues.chat.asked_ids(&responder.tokenizer, &dialogues.prompt(seed, index)).map_err(refused)?;
+            Ok((ids, Draws::new(seed, &format!("replies/{index}")).below(1 << 53) as u64))
         };
-        let asked: Vec<Asked> = indices.into_par_iter().map(ask).collect::<Result<_, LabError>>()?;
-        let requests: Vec<Request<'_>> = asked.iter().map(|asked| Request { prompt: &asked.ids, seed: asked.seed }).collect();
-        let replies = teacher.sampler.reply(&requests, options, advance)?;
-        let stored = |(asked, reply): (Asked, forward::Reply)| {
-            let is_ended = reply.tokens.last().is_some_and(|token| options.stop.contains(token));
-            let written = teacher.tokenizer.decode(&reply.tokens).map_err(refused)?;
-            Ok(StoredReply {
-                request_id: request_id(key, asked.index),
-                seed: asked.seed,
-                prompt: asked.prompt,
-                reply: chat.answer(&written).to_owned(),
-                finish_reason: if is_ended { FinishReason::Stop } else { FinishReason::Length },
-                tokens: reply.tokens,
-                logprobs: reply.logprobs,
-            })
+        let asked: Vec<(Vec<u32>, u64)> = indices.clone().into_par_iter().map(ask).collect::<Result<_, LabError>>()?;
+        let answers = responder.answer(&dialogues.chat, sampling, &asked, advance)?.map_err(refused)?;
+        let stored = |((index, (_, own)), answer): ((u64, (Vec<u32>, u64)), Answer)| StoredReply {
+            request_id: request_id(key, index),
+            seed: own,
+            prompt: dialogues.prompt(seed, index),
+            reply: answer.text,
+            finish_reason: answer.finish_reason,
+            tokens: answer.tokens,
+            logprobs: answer.logprobs,
         };
-        asked.into_par_iter().zip(replies).map(stored).collect()
+        Ok(indices.zip(asked).zip(answers).map(stored).collect())
     }
-}
-
-/// A prompt on its way to the teacher.
-struct Asked {
-    index: u64,
-    seed: u64,
-    prompt: String,
-    ids: Vec<u32>,
 }
 
 impl Header {

@@ -56,7 +56,7 @@ pub fn distil(student: Model, lesson: &Lesson<'_>, folder: &Path, advance: &dyn 
     let steps = replies.steps(lesson.epochs, lesson.schedule.batch);
     let schedule = Schedule { steps, warmup: lesson.schedule.warmup.min(steps / 10), ..lesson.schedule };
     let distilled = lesson.logits.map(|(teacher, temperature)| {
-        let of = (&teacher.sampler, teacher.tensor_root.as_str());
+        let of = (&teacher.responder.sampler, teacher.tensor_root.as_str());
         Distilled::new(&replies, of, shape.vocabulary, (longest, schedule.batch), temperature)
     });
     let distilled = distilled.transpose()?;

@@ -222,8 +222,8 @@ impl Builder<'_> {
                     return self.train(start, path, schedule, &examples, tuning.tune(), *seed, &model.making);
                 };
                 let teacher = Teacher::read(&self.open(teacher)?, &|_| ())?;
-                let of = (&teacher.sampler, teacher.tensor_root.as_str());
-                let examples = Distilled::new(&examples, of, teacher.sampler.vocabulary(), (length + 1, *batch), 1.0)?;
+                let of = (&teacher.responder.sampler, teacher.tensor_root.as_str());
+                let examples = Distilled::new(&examples, of, teacher.responder.sampler.vocabulary(), (length + 1, *batch), 1.0)?;
                 self.train(start, path, schedule, &examples, tuning.tune(), *seed, &model.making)
             }
             Making::Steps { of, steps, others, seed } => {
