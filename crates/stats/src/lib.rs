@@ -11,6 +11,7 @@ pub mod calibration;
 pub mod cka;
 pub mod correlation;
 mod error;
+pub mod exchangeable;
 pub mod haar_bound;
 pub mod least_squares;
 pub mod moments;
