@@ -5,6 +5,10 @@
 pub enum Question {
     /// Do the models share trained weights or a trained ancestor?
     Derivation,
+    /// Was the suspect trained on the reference's outputs?
+    Distillation,
+    /// Does an endpoint serve the model that it claims to serve?
+    Identity,
 }
 
 impl Question {
@@ -12,6 +16,8 @@ impl Question {
     pub fn name(self) -> &'static str {
         match self {
             Self::Derivation => "derivation",
+            Self::Distillation => "distillation",
+            Self::Identity => "identity",
         }
     }
 }
@@ -24,6 +30,8 @@ pub enum Access {
     Tokenizer,
     Activations,
     Logits,
+    Text,
+    Log,
 }
 
 impl Access {
@@ -34,6 +42,8 @@ impl Access {
             Self::Tokenizer => "tokenizer",
             Self::Activations => "activations",
             Self::Logits => "logits",
+            Self::Text => "text",
+            Self::Log => "log",
         }
     }
 }
@@ -73,7 +83,8 @@ impl Quantity {
 /// What the null distribution of a method's p-value rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NullBasis {
-    /// The order of units is uniformly random, whatever the data and the values: nothing else is assumed.
+    /// What was drawn at random could as well have come in any other order, whatever the data and the values: the units of a training, the
+    /// replies of a sampler. Nothing else is assumed.
     Symmetry,
     /// A distribution that the values are taken to come from. Such a p-value never stands before one that rests on symmetry.
     Model,
@@ -92,6 +103,8 @@ pub enum Preparation {
     Matching,
     /// What both models do on one set of prompts, which takes a forward pass of each.
     Outputs,
+    /// What an owner kept or a model said: replies, keys, orders. Of a [`crate::RecordMethod`].
+    Records,
 }
 
 /// What a stranger must know of a method before trusting it.

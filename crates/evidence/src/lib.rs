@@ -17,6 +17,7 @@ mod pair_pass;
 mod pairing;
 mod prepared;
 mod products;
+mod records;
 mod registry;
 mod relation;
 mod restored;
@@ -34,7 +35,8 @@ pub use method::{BlockPoint, Case, Explanation, Method, MethodError, Observation
 pub use outputs::Outputs;
 pub use pair_pass::moments;
 pub use prepared::{Advance, Prepared};
-pub use registry::METHODS;
+pub use records::{RecordMethod, Records, ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+pub use registry::{METHODS, RECORD_METHODS, cards};
 pub use relation::{Relation, RelationKind};
 pub use restored::{Remainder, Restored, RestoredRole, UndonePicture};
 pub use side::{ConstantWeight, Side};

@@ -5,6 +5,7 @@ use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
 use crate::outputs::Outputs;
+use crate::records::TwinEvidence;
 use crate::relation::Relation;
 use crate::restored::Restored;
 use crate::side::Side;
@@ -116,6 +117,8 @@ pub struct Observation {
     pub profile: Option<Profile>,
     /// What a claimed correlation of attention is worth; of `activations.attention` on a suspect.
     pub attention: Option<Box<AttentionClaim>>,
+    /// What released replies show beside their twins; of `text.released-twin`.
+    pub twins: Option<Box<TwinEvidence>>,
 }
 
 /// A similarity block by block, to be judged beside the same numbers of independent models.
@@ -178,7 +181,7 @@ impl Observation {
 
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
-        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None, attention: None }
+        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None, attention: None, twins: None }
     }
 }
 

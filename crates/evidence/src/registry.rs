@@ -1,12 +1,13 @@
 //! Every method, once. `filiation methods`, the docs, the laws and the report read this list.
 
-use crate::Method;
+use crate::card::Card;
 use crate::methods::activations::attention::Attention;
 use crate::methods::activations::attention_residual::AttentionResidual;
 use crate::methods::activations::cka::Cka;
 use crate::methods::activations::unit_matching::UnitMatching as ActivationUnitMatching;
 use crate::methods::logits::image::Image;
 use crate::methods::logits::residual::Residual;
+use crate::methods::text::released_twin::ReleasedTwin;
 use crate::methods::tokenizer::overlap::Overlap;
 use crate::methods::weights::edits::Edits;
 use crate::methods::weights::embedding_gram::EmbeddingGram;
@@ -17,6 +18,7 @@ use crate::methods::weights::matrix_match::MatrixMatch;
 use crate::methods::weights::tensor_identity::TensorIdentity;
 use crate::methods::weights::unit_alignment::UnitAlignment;
 use crate::methods::weights::unit_matching::UnitMatching;
+use crate::{Method, RecordMethod};
 
 /// In the order in which reports show them.
 pub static METHODS: &[&dyn Method] = &[
@@ -37,3 +39,11 @@ pub static METHODS: &[&dyn Method] = &[
     &Edits,
     &Overlap,
 ];
+
+/// Methods that look at what was said and kept instead of at two models.
+pub static RECORD_METHODS: &[&dyn RecordMethod] = &[&ReleasedTwin];
+
+/// The cards of all methods.
+pub fn cards() -> impl Iterator<Item = &'static Card> {
+    METHODS.iter().map(|method| method.card()).chain(RECORD_METHODS.iter().map(|method| method.card()))
+}

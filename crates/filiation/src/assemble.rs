@@ -300,6 +300,8 @@ fn remainder(restored: &Restored) -> Vec<data::Remainder> {
 fn question(question: Question) -> data::Question {
     match question {
         Question::Derivation => data::Question::Derivation,
+        Question::Distillation => data::Question::Distillation,
+        Question::Identity => data::Question::Identity,
     }
 }
 
@@ -343,6 +345,8 @@ fn card(card: &Card) -> data::Card {
                 Access::Tokenizer => data::Access::Tokenizer,
                 Access::Activations => data::Access::Activations,
                 Access::Logits => data::Access::Logits,
+                Access::Text => data::Access::Text,
+                Access::Log => data::Access::Log,
             })
             .collect(),
         assumptions: card.section("Assumptions"),

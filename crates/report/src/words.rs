@@ -19,6 +19,7 @@ pub fn question(question: Question) -> &'static str {
     match question {
         Question::Derivation => "Do the two models share trained weights?",
         Question::Distillation => "Was the suspect trained on the reference's outputs?",
+        Question::Identity => "Does the endpoint serve the model that it claims to serve?",
         Question::Extraction => "Is an API used as a teacher?",
         Question::Provenance => "What was the model trained on, by whom, in what order?",
     }

@@ -10,6 +10,9 @@ pub(crate) mod logits {
     pub(crate) mod image;
     pub(crate) mod residual;
 }
+pub(crate) mod text {
+    pub(crate) mod released_twin;
+}
 pub(crate) mod tokenizer {
     pub(crate) mod overlap;
 }

@@ -14,6 +14,8 @@ pub enum Question {
     Derivation,
     /// Was the suspect trained on the reference's outputs?
     Distillation,
+    /// Does an endpoint serve the model that it claims to serve?
+    Identity,
     /// Is somebody using an API as a teacher?
     Extraction,
     /// What was the model trained on, by whom, in what order?

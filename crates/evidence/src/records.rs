@@ -1,0 +1,26 @@
+//! What methods on outputs are given: what an owner kept, and what models say of it. Whoever lacks a part leaves it out, and the methods that
+//! need it say so.
+
+mod twins;
+
+use crate::card::Card;
+use crate::method::{MethodError, Outcome};
+pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+
+/// All that is known of one suspect without its weights.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Records<'a> {
+    /// Released replies and their twins, as the suspect finds them.
+    pub twins: Option<&'a TwinScores>,
+    /// Draws permutations and keys.
+    pub seed: u64,
+}
+
+/// One way to gather evidence from [`Records`]. The same rules hold as for [`crate::Method`]; what it is given is another thing, so it has a
+/// trait of its own.
+pub trait RecordMethod: Sync {
+    /// What a stranger must know before trusting it.
+    fn card(&self) -> &'static Card;
+    /// The observation, or why there is none.
+    fn observe(&self, records: &Records<'_>) -> Result<Outcome, MethodError>;
+}
