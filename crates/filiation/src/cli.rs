@@ -228,6 +228,8 @@ pub enum Lab {
     },
     /// Run every method, and what others publish, on pairs whose history is known.
     Bench(training::Bench),
+    /// Measure the tests on outputs: what they find, and how often they find what is not there.
+    Outputs(training::Outputs),
     /// Fit similarities of pairs whose history is known to a likelihood ratio, validate it and freeze it.
     Calibrate(training::Calibrate),
 }

@@ -95,6 +95,26 @@ pub struct Bench {
     pub expect: bool,
 }
 
+/// Arguments of `lab outputs`.
+#[derive(Debug, Args)]
+pub struct Outputs {
+    /// How much is measured.
+    #[arg(value_enum)]
+    pub size: crate::commands::outputs::Size,
+    /// Where models and replies are kept; what is there is not made again.
+    #[arg(long, value_name = "DIR")]
+    pub work: PathBuf,
+    /// Folder of the results: `outputs.md`.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Measure only this part; can be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Fail if a demand is not met.
+    #[arg(long)]
+    pub expect: bool,
+}
+
 /// Arguments of `lab calibrate`.
 #[derive(Debug, Args)]
 pub struct Calibrate {

@@ -12,5 +12,6 @@ pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod methods;
 pub(crate) mod observe;
+pub(crate) mod outputs;
 pub(crate) mod train;
 pub(crate) mod zoo;

@@ -1,0 +1,79 @@
+//! `filiation lab outputs small|full`: what tests on outputs find, and how often they find what is not there, on models made for it.
+
+mod world;
+
+use crate::Error;
+use crate::cli::training::Outputs;
+use crate::printer::Printer;
+use crate::progress::Progress;
+use std::path::Path;
+pub(crate) use world::{Size, World};
+
+/// What one family of methods gave.
+pub(crate) struct Section {
+    /// Its heading.
+    pub(crate) title: String,
+    /// Tables and their words, as Markdown.
+    pub(crate) page: String,
+    /// What was demanded of it.
+    pub(crate) demands: Vec<Demand>,
+}
+
+/// A bar and what was found.
+pub(crate) struct Demand {
+    pub(crate) what: String,
+    pub(crate) found: String,
+    pub(crate) is_met: bool,
+}
+
+/// One family of methods, measured.
+type Measure = fn(&World<'_>) -> Result<Section, Error>;
+
+/// In the order of the page.
+const MEASURES: &[(&str, Measure)] = &[];
+
+pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    let world = World::new(args.size, &args.work, progress)?;
+    let known = || MEASURES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    if let Some(name) = args.only.iter().find(|name| !MEASURES.iter().any(|(known, _)| known == name)) {
+        return Err(Error::Usage { message: format!("part: found `{name}`, expected one of {}", known()), hint: None });
+    }
+    let wanted = MEASURES.iter().filter(|(name, _)| args.only.is_empty() || args.only.iter().any(|only| only == name));
+    let sections: Vec<Section> = wanted.map(|(_, measure)| measure(&world)).collect::<Result<_, _>>()?;
+    let page = page(args.size, &sections);
+    prepare(&args.output)?;
+    crate::whole::write(&args.output, &[("outputs.md", &page)])?;
+    let missed: Vec<&Demand> = sections.iter().flat_map(|section| &section.demands).filter(|demand| !demand.is_met).collect();
+    printer.result(&summary(&sections))?;
+    if args.expect && !missed.is_empty() {
+        let all: Vec<String> = missed.iter().map(|demand| format!("{}: {}", demand.what, demand.found)).collect();
+        return Err(Error::Report(format!("found {} demands not met, expected none: {}", missed.len(), all.join("; "))));
+    }
+    Ok(())
+}
+
+fn prepare(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })
+}
+
+fn summary(sections: &[Section]) -> String {
+    let demands: Vec<&Demand> = sections.iter().flat_map(|section| &section.demands).collect();
+    let met = demands.iter().filter(|demand| demand.is_met).count();
+    let mut text = format!("{met} of {} demands met\n", demands.len());
+    for demand in demands {
+        text.push_str(&format!("  {} {}: {}\n", if demand.is_met { "met   " } else { "missed" }, demand.what, demand.found));
+    }
+    text
+}
+
+fn page(size: Size, sections: &[Section]) -> String {
+    let mut page =
+        format!("# Tests on outputs\n\nMade by `filiation lab outputs {}`.\n\n| demand | found | met |\n|---|---|---|\n", size.name());
+    for demand in sections.iter().flat_map(|section| &section.demands) {
+        page.push_str(&format!("| {} | {} | {} |\n", demand.what, demand.found, if demand.is_met { "yes" } else { "**no**" }));
+    }
+    for section in sections {
+        page.push_str(&format!("\n## {}\n\n{}\n", section.title, section.page.trim_end()));
+    }
+    page
+}
