@@ -36,7 +36,7 @@ pub use outputs::Outputs;
 pub use pair_pass::moments;
 pub use prepared::{Advance, Prepared};
 pub use records::{RecordMethod, Records, ScoredRequest, TwinEvidence, TwinScores, TwinTest};
-pub use registry::{METHODS, RECORD_METHODS, cards};
+pub use registry::{METHODS, RECORD_METHODS, cards, record_method};
 pub use relation::{Relation, RelationKind};
 pub use restored::{Remainder, Restored, RestoredRole, UndonePicture};
 pub use side::{ConstantWeight, Side};

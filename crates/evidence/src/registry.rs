@@ -47,3 +47,8 @@ pub static RECORD_METHODS: &[&dyn RecordMethod] = &[&ReleasedTwin];
 pub fn cards() -> impl Iterator<Item = &'static Card> {
     METHODS.iter().map(|method| method.card()).chain(RECORD_METHODS.iter().map(|method| method.card()))
 }
+
+/// The method on records of that id.
+pub fn record_method(id: &str) -> Option<&'static dyn RecordMethod> {
+    RECORD_METHODS.iter().find(|method| method.card().id == id).copied()
+}

@@ -2,6 +2,7 @@
 
 pub mod distil;
 pub mod training;
+pub mod twins;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -37,6 +38,12 @@ pub enum Command {
     Observe(Observe),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
     Inspect(Inspect),
+    /// Test who learnt what a service released: replies beside twins that it could as well have given.
+    Twins {
+        /// What to do.
+        #[command(subcommand)]
+        command: twins::Twins,
+    },
     /// Keep a registry of independent models, for `compare` to take as controls.
     Controls {
         /// What to do with it.

@@ -11,6 +11,12 @@ pub enum Error {
     /// A model could not be disguised.
     #[error(transparent)]
     Lab(#[from] lab::LabError),
+    /// Twins could not be drawn or committed.
+    #[error(transparent)]
+    Twins(#[from] twins::TwinError),
+    /// A model did not say how probable it finds replies.
+    #[error(transparent)]
+    Score(#[from] forward::ScoreError),
     /// A method failed.
     #[error(transparent)]
     Method(#[from] evidence::MethodError),
@@ -47,6 +53,8 @@ impl Error {
             Self::Source(error) => error.hint(),
             Self::Lab(error) => error.hint(),
             Self::Method(evidence::MethodError::Source(error)) => error.hint(),
+            Self::Twins(error) => error.hint(),
+            Self::Score(error) => error.hint(),
             Self::Usage { hint, .. } => hint.as_deref(),
             _ => None,
         }
@@ -56,6 +64,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Lab(error) => error.is_usage(),
+            Self::Twins(error) => matches!(error, twins::TwinError::Usage(_)),
             other => matches!(other, Self::Usage { .. }),
         }
     }

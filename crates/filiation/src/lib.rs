@@ -68,6 +68,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Claim { command: cli::Claim::Attention(args) } => commands::claim::attention(args, printer, &progress)?,
         Command::Observe(args) => commands::observe::run(args, printer, &progress)?,
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
+        Command::Twins { command } => commands::twins::run(command, printer, &progress)?,
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,

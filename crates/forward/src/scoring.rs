@@ -57,6 +57,17 @@ pub enum ScoreError {
     },
 }
 
+impl ScoreError {
+    /// Advice to print apart from the sentence.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::NotRunnable(_) => None,
+            Self::Remote { hint, .. } => hint.as_deref(),
+        }
+    }
+}
+
 /// A model that can be asked how probable it finds a reply.
 pub trait Scorer {
     /// The scores in the order of the texts, `None` where the model cannot read one: a reply without a token, a prompt that is too long.

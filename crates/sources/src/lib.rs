@@ -26,6 +26,7 @@ pub mod hub;
 #[cfg(test)]
 #[path = "../tests/law/mod.rs"]
 mod law;
+pub mod lines;
 #[cfg(test)]
 mod memory;
 mod model;

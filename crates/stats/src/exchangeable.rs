@@ -29,7 +29,7 @@ pub struct Exchange {
     pub arrangements: PValue,
     /// Chernoff's bound, which reaches below one in the number of draws.
     pub bound: PValue,
-    /// The smaller of the two, corrected for having looked twice.
+    /// By arrangements; where none that was drawn reaches the sum, and the bound says less than one in the number of draws, the bound.
     pub p_value: PValue,
 }
 
@@ -49,7 +49,10 @@ impl Exchange {
 /// independent. Statistic: `T = Σ_c w_c0`, `w_ck = Σ_r (m + 1)/m · (x_rk − mean_k x_rk)`, which for one twin is `Σ (x₀ − x₁)`; large values count. p in
 /// three forms: all arrangements (up to 16,384 of them), else `(1 + #{T* ≥ T}) / (draws + 1)` over drawn ones; and
 /// `inf_λ Π_c mean_k exp(λ w_ck) · exp(−λT)`, which is never above Hoeffding's `exp(−2T²/Σ_c (max_k w_ck − min_k w_ck)²)`, for one twin
-/// `exp(−T²/2Σw²)`. `p_value` is twice the smaller.
+/// `exp(−T²/2Σw²)`.
+///
+/// `p_value` needs no correction for looking twice: below `1 / (draws + 1)` it is the bound alone, and from there on the drawn arrangements
+/// alone, since the bound speaks only where none of them reaches the sum.
 ///
 /// # Errors
 /// If there is no cluster, a request has fewer than two values, those of a cluster differ in number, or a value is not finite.
@@ -64,11 +67,7 @@ pub fn exchange(clusters: &[Vec<Vec<f64>>], draws: u32, seed: u64, label: &str) 
     let variance: f64 = informative.iter().map(|w| w.iter().map(|x| x * x).sum::<f64>() / w.len() as f64).fold(0.0, |sum, v| sum + v);
     let (arrangements, null_sums) = by_arrangements(&informative, sum, draws, seed, label);
     let bound = PValue::new(chernoff(&informative, sum), NullDistribution::Bound { of: "Chernoff" });
-    // Enumeration is the law itself: no bound can say more.
-    let p_value = match arrangements.from() {
-        NullDistribution::Exact => arrangements,
-        _ => p_value::bonferroni(&[arrangements, bound]).unwrap_or(arrangements),
-    };
+    let p_value = p_value::beyond_draws(arrangements, bound);
     Ok(Exchange { sum, differences, null_sums, n_informative: informative.len(), null_sd: variance.sqrt(), arrangements, bound, p_value })
 }
 
@@ -125,15 +124,15 @@ fn chernoff(weights: &[&Vec<f64>], sum: f64) -> f64 {
     if sum <= 0.0 {
         return 0.0;
     }
-    // Value and slope.
+    // Value and slope. The sum is taken away cluster by cluster: a large λ would round away what is left of it at the end.
     let at = |lambda: f64| {
-        weights.iter().fold((-lambda * sum, -sum), |(value, slope), w| {
+        weights.iter().fold((0.0, -sum), |(value, slope), w| {
             let most = w.iter().fold(f64::NEG_INFINITY, |most, &x| if x > most { x } else { most });
             let (total, first) = w.iter().fold((0.0, 0.0), |(total, first), &x| {
                 let e = (lambda * (x - most)).exp();
                 (total + e, first + x * e)
             });
-            (value + lambda * most + (total / w.len() as f64).ln(), slope + first / total)
+            (value + lambda * (most - w[0]) + (total / w.len() as f64).ln(), slope + first / total)
         })
     };
     let (mut low, mut high) = (0.0, 1.0 / sum);
@@ -173,10 +172,10 @@ pub fn residuals(values: &[Vec<f64>], base: &[Vec<f64>]) -> Result<(f64, Vec<Vec
 }
 
 /// Standard deviations of the null hypothesis at which [`exchange`] rejects at `alpha` with probability `power`: the least sum at which
-/// Hoeffding's bound, doubled, is `alpha`, and the normal quantile of the power beyond it. What it is used for, planning and the least effect
+/// Hoeffding's bound is `alpha`, and the normal quantile of the power beyond it. What it is used for, planning and the least effect
 /// that would have been seen, needs no more.
 pub fn detectable(alpha: f64, power: f64) -> f64 {
-    (2.0 * (2.0 / alpha).ln()).sqrt() + normal_quantile(1.0 - power)
+    (2.0 * (1.0 / alpha).ln()).sqrt() + normal_quantile(1.0 - power)
 }
 
 /// The `z` that a standard normal number exceeds with probability `p`.
@@ -278,8 +277,8 @@ mod tests {
         for (p, z) in [(0.025, 1.959_963_984_540_054), (1e-6, 4.753_424_308_822_899), (0.9, -1.281_551_565_544_600_4)] {
             assert!((normal_quantile(p) - z).abs() < 1e-9, "{p}");
         }
-        // Python 3.12: math.sqrt(2 * math.log(2e6)) + scipy.stats.norm.isf(0.1)
-        assert!((detectable(1e-6, 0.9) - 6.668_323_834_450_019).abs() < 1e-9);
+        // Python 3.12: math.sqrt(2 * math.log(1e6)) + scipy.stats.norm.isf(0.1)
+        assert!((detectable(1e-6, 0.9) - 6.538073335301533).abs() < 1e-9);
     }
 
     proptest! {

@@ -89,6 +89,18 @@ impl PValue {
     }
 }
 
+/// A p-value by drawing where the draws can tell, and a rigorous bound beyond them: `bound` where no draw reached the statistic and it says less
+/// than one in their number, `drawn` otherwise.
+///
+/// Valid without a correction for looking twice: for a level below `1 / (n + 1)` it rejects only where the bound does, and for any other only
+/// where the draws do. Both must be of one null hypothesis; they may be of different statistics.
+pub fn beyond_draws(drawn: PValue, bound: PValue) -> PValue {
+    match drawn.from {
+        NullDistribution::Permutation { n } if drawn.ln_p <= -(f64::from(n) + 1.0).ln() && bound.ln_p < drawn.ln_p => bound,
+        _ => drawn,
+    }
+}
+
 /// `n · min p`: valid under any dependence between the p-values. `None` if there are none.
 ///
 /// Null hypothesis: all of the null hypotheses. The result is a bound, or asymptotic if any input is.
@@ -180,6 +192,16 @@ mod tests {
         assert!((PValue::from_permutations(49, 999).value() - 0.05).abs() < 1e-15);
         assert_eq!(PValue::from_permutations(999, 999).value(), 1.0);
         assert_eq!(PValue::from_permutations(u32::MAX, u32::MAX).value(), 1.0);
+    }
+
+    #[test]
+    fn a_bound_speaks_only_beyond_the_draws() {
+        let bound = |ln_p: f64| PValue::new(ln_p, NullDistribution::Bound { of: "Chernoff" });
+        let (none, one) = (PValue::from_permutations(0, 999), PValue::from_permutations(1, 999));
+        assert_eq!(beyond_draws(none, bound(-20.0)), bound(-20.0));
+        assert_eq!(beyond_draws(none, bound(-6.0)), none);
+        assert_eq!(beyond_draws(one, bound(-20.0)), one);
+        assert_eq!(beyond_draws(exact(0.5), bound(-20.0)), exact(0.5));
     }
 
     #[test]

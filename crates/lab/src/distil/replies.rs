@@ -12,15 +12,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sources::FormatError;
 use sources::digest::hex;
+use sources::lines::{Lines, write_line};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Names the form of the file; changes with a major version only.
 pub const REPLIES_SCHEMA: &str = "urn:filiation:replies:v1";
-/// A line holds one prompt and one reply.
-const MAX_LINE_BYTES: u64 = 16 << 20;
 /// Replies between two writes: at first, at most, and while they take less than this.
 const FIRST_REQUESTS: usize = 128;
 const MOST_REQUESTS: usize = 8192;
@@ -165,7 +164,7 @@ impl Drawing<'_> {
     /// Replies of an earlier run, and where the last whole line ends.
     fn found(&self, file: &File, header: &Header, path: &Path) -> Result<(u64, u64), LabError> {
         let mut lines = Lines::new(file, path);
-        let Some(line) = lines.next()? else { return Ok((0, 0)) };
+        let Some(line) = lines.next_line()? else { return Ok((0, 0)) };
         let found = Header::parse(&line, path)?;
         if !found.is_same_drawing(header) {
             let mut error = FormatError::new("replies", found.described(), header.described()).at(path);
@@ -175,7 +174,7 @@ impl Drawing<'_> {
             return Err(error.into());
         }
         let (key, mut n) = (found.key(), 0);
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             StoredReply::parse(&line, &key, n, path)?;
             n += 1;
         }
@@ -262,44 +261,6 @@ impl StoredReply {
     }
 }
 
-fn write_line(writer: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *writer, value)?;
-    writer.write_all(b"\n")
-}
-
-/// Whole lines, and where the last of them ended.
-struct Lines<'a> {
-    reader: BufReader<&'a File>,
-    path: &'a Path,
-    end: u64,
-}
-
-impl<'a> Lines<'a> {
-    fn new(file: &'a File, path: &'a Path) -> Self {
-        Self { reader: BufReader::new(file), path, end: 0 }
-    }
-
-    /// `None` at the end, and where a line does not end.
-    fn next(&mut self) -> Result<Option<String>, LabError> {
-        let mut line = Vec::new();
-        let read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
-        let n = read.map_err(|error| LabError::Io { action: "read", path: self.path.to_owned(), error })?;
-        if n as u64 == MAX_LINE_BYTES {
-            return Err(FormatError::new("line of replies", format!("{n} bytes"), format!("fewer than {MAX_LINE_BYTES}"))
-                .at(self.path)
-                .into());
-        }
-        if line.pop() != Some(b'\n') {
-            return Ok(None);
-        }
-        self.end += n as u64;
-        match String::from_utf8(line) {
-            Ok(line) => Ok(Some(line)),
-            Err(error) => Err(FormatError::new("line of replies", error, "UTF-8 text").at(self.path).into()),
-        }
-    }
-}
-
 /// A file of replies, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplyFile {
@@ -317,12 +278,12 @@ impl ReplyFile {
     pub fn open(path: &Path) -> Result<Self, LabError> {
         let file = File::open(path).map_err(|error| LabError::Io { action: "open", path: path.to_owned(), error })?;
         let mut lines = Lines::new(&file, path);
-        let Some(line) = lines.next()? else {
+        let Some(line) = lines.next_line()? else {
             return Err(FormatError::new("file of replies", "no whole line", "a header and replies").at(path).into());
         };
         let header = Header::parse(&line, path)?;
         let (key, mut replies) = (header.key(), Vec::new());
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             replies.push(StoredReply::parse(&line, &key, replies.len() as u64, path)?);
         }
         Ok(Self { header, replies })

@@ -1,0 +1,120 @@
+//! Arguments of `twins`.
+
+use super::Format;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// What `twins` does.
+#[derive(Debug, Subcommand)]
+pub enum Twins {
+    /// Draw a secret into a new file that only its owner may read.
+    Key {
+        /// The new file.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Draw replies that a service could as well have released; goes on where it was interrupted.
+    Draw(Draw),
+    /// Write what is published before a suspect is opened: digests of replies and twins, and the test that will be done.
+    Commit(Commit),
+    /// Test whether a suspect finds the released replies more probable than their twins.
+    Test(Test),
+}
+
+/// Arguments of `twins draw`.
+#[derive(Debug, Args)]
+pub struct Draw {
+    /// The log of the service (JSON lines, docs/formats/request-log.md), or replies that `lab distil replies` stored.
+    pub log: PathBuf,
+    /// The snapshot that answered: a weight file or a folder on this machine.
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub model: PathBuf,
+    /// The owner's secret, as `twins key` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Names what the twins are for; a campaign's key can be disclosed without any other's.
+    #[arg(long, value_name = "NAME")]
+    pub campaign: String,
+    /// The file of twins (JSON lines); one of the same drawing is gone on with.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Twins a request.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub twins: usize,
+    /// Test replies to this account; can be given several times. Without it, all.
+    #[arg(long, value_name = "NAME")]
+    pub account: Vec<String>,
+    /// Also draw for so many requests of other accounts: they must show nothing.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "account")]
+    pub placebo: usize,
+    /// How a question and an answer become one text: `dialogues`, `chatml`, `llama3`, `gemma`, or a TOML file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "dialogues")]
+    pub chat: String,
+    /// What logits were divided by, where the log does not say.
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f32>,
+    /// Replies were drawn from the fewest tokens of this probability, where the log does not say.
+    #[arg(long, value_name = "P", requires = "temperature")]
+    pub top_p: Option<f32>,
+    /// The most tokens of a reply, where the log does not say.
+    #[arg(long, value_name = "N", requires = "temperature")]
+    pub max_tokens: Option<usize>,
+}
+
+/// Arguments of `twins commit`.
+#[derive(Debug, Args)]
+pub struct Commit {
+    /// The file of twins.
+    pub twins: PathBuf,
+    /// The secret that they were drawn by.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The new file that is published.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The public model whose part in the log-probabilities will be taken away.
+    #[arg(long, value_name = "MODEL")]
+    pub base: Option<PathBuf>,
+    /// The smallest effect that matters, in nats a token.
+    #[arg(long, value_name = "NATS", default_value_t = 0.02)]
+    pub effect: f64,
+    /// Of the drawn arrangements.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `twins test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The file of twins.
+    pub twins: PathBuf,
+    /// The model that is questioned: a weight file, a folder, or the id of a model in the Hub cache.
+    pub suspect: PathBuf,
+    /// What was published before the suspect was opened; one for each file of twins, in their order.
+    #[arg(long, value_name = "FILE")]
+    pub commitment: Vec<PathBuf>,
+    /// A further file of twins, drawn of replies that came later; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub batch: Vec<PathBuf>,
+    /// A public model that saw neither replies nor twins; as committed.
+    #[arg(long, value_name = "MODEL")]
+    pub base: Option<PathBuf>,
+    /// The smallest effect that matters, in nats a token; as committed.
+    #[arg(long, value_name = "NATS")]
+    pub effect: Option<f64>,
+    /// Of the drawn arrangements; as committed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How the suspect reads a question and an answer, where that differs from the service.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub chat: Option<String>,
+    /// The `report.json` of a comparison of the same suspect with the reference's weights: both questions stand in one table.
+    #[arg(long, value_name = "FILE")]
+    pub beside: Option<PathBuf>,
+    /// Write the report into this folder: a page for people, and `report.json` for programs.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// How to print the result on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}

@@ -1,0 +1,226 @@
+//! `text.released-twin` on students of known fractions, and on models that never saw what was released.
+
+use super::{Demand, Section, World, null_table};
+use crate::Error;
+use crate::commands::outputs::null_table::Null;
+use crate::commands::outputs::world::Study;
+use crate::commands::twins::{Ask, logged, scores};
+use ::twins::{CampaignKey, Drawing, Line, LocalSnapshot, Secret, Snapshot as _, SnapshotRecord, TwinFile};
+use evidence::{Observation, Records, ScoredRequest, TwinScores, record_method};
+use forward::{LocalScorer, ScoreError};
+use lab::distil::{ReplyFile, StoredReply, Teacher};
+use lab::train::{Adapter, Tune};
+use sources::Model;
+use std::path::Path;
+
+/// Pairs that a student learns.
+const PAIRS: usize = 4_000;
+/// Requests of one test under the null hypothesis.
+const REQUESTS: usize = 40;
+/// Twins of a request.
+const TWINS: usize = 2;
+/// At most so many released replies are tested, however many a student learnt.
+const TESTED: usize = 1_000;
+/// The smallest effect that matters, in nats a token.
+const EFFECT: f64 = 0.02;
+
+/// One student of the table.
+struct Row {
+    name: &'static str,
+    fraction: f64,
+    rewriting: f64,
+    epochs: f64,
+    tune: Tune,
+}
+
+fn rows(world: &World<'_>) -> Vec<Row> {
+    let adapter = || Tune::Adapter(Adapter { rank: 16, alpha: 32.0 });
+    let row = |name, fraction, rewriting, epochs, tune| Row { name, fraction, rewriting, epochs, tune };
+    let mut rows = vec![row("2 %", 0.02, 0.0, 1.0, Tune::Full)];
+    if world.size == super::Size::Full {
+        for (name, fraction) in [(".5 %", 0.005), ("1 %", 0.01), ("5 %", 0.05), ("10 %", 0.1), ("100 %", 1.0)] {
+            rows.push(row(name, fraction, 0.0, 1.0, Tune::Full));
+        }
+        for (name, fraction) in [("2 %", 0.02), ("10 %", 0.1), ("100 %", 1.0)] {
+            rows.extend([0.3, 0.6, 0.9].map(|rewriting| row(name, fraction, rewriting, 1.0, Tune::Full)));
+            rows.extend([2.0, 3.0].map(|epochs| row(name, fraction, 0.0, epochs, Tune::Full)));
+            rows.extend([1.0, 3.0].map(|epochs| row(name, fraction, 0.0, epochs, adapter())));
+        }
+        rows.push(row("2 %", 0.02, 0.9, 3.0, Tune::Full));
+        rows.push(row("100 %", 1.0, 0.9, 3.0, Tune::Full));
+    }
+    rows
+}
+
+pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
+    let cast = Cast::new(world)?;
+    let (power, found) = power(world, &cast)?;
+    let (nulls, null_page) = nulls(world, &cast)?;
+    let mut page = String::from(
+        "A teacher answers prompts; students start from a public base and learn 4,000 pairs, a share of which the teacher answered. Tested are the\n\
+         replies that went to the student (at most 1,000), with two twins each. The base is the public reference.\n\n",
+    );
+    page.push_str(&power);
+    page.push_str(&null_page);
+    let mut demands = vec![Demand {
+        what: "released-twin: p < 1e-6 when 2 % of the student's replies came from the teacher, one epoch".into(),
+        found: format!("log10 p {found:.1}"),
+        is_met: found < -6.0,
+    }];
+    demands.extend(nulls);
+    Ok(Section { title: "Released replies beside their twins".into(), page, demands })
+}
+
+/// Who plays.
+struct Cast {
+    teacher: Model,
+    other: Model,
+    base: Model,
+    key: CampaignKey,
+    fresh_key: CampaignKey,
+}
+
+impl Cast {
+    fn new(world: &World<'_>) -> Result<Self, Error> {
+        let secret = world.path("key.json");
+        let secret = if secret.exists() { Secret::open(&secret)? } else { Secret::create(&secret)? };
+        Ok(Self {
+            teacher: world.trained("teacher", 1, 1, 1)?,
+            other: world.trained("other-teacher", 2, 1, 2)?,
+            base: world.trained("base", 3, 2, 3)?,
+            key: secret.campaign("twins"),
+            fresh_key: secret.campaign("fresh"),
+        })
+    }
+
+    fn twins(&self, world: &World<'_>, name: &str, replies: &ReplyFile, key: &CampaignKey, n: usize) -> Result<Vec<Line>, Error> {
+        let path = world.path(&format!("{name}.jsonl"));
+        let Teacher { responder, tensor_root, .. } = world.teacher(&self.teacher)?;
+        let snapshot = LocalSnapshot { record: SnapshotRecord { path: String::new(), tensor_root }, responder };
+        let log = logged(replies);
+        let drawing = Drawing {
+            snapshot: &snapshot,
+            chat: &world.dialogues.chat,
+            log: (&log, &snapshot.record().tensor_root),
+            sampling: None,
+            campaign: (name, key),
+            twins: n,
+            accounts: &[],
+            placebo: 0,
+        };
+        let phase = world.progress.steps(&format!("drawing {name}"), drawing.work()?);
+        drawing.draw(&path, &|n| phase.advance(n))?;
+        Ok(TwinFile::open(&path)?.lines)
+    }
+
+    /// What the teacher would have said had it been asked again: replies to the same prompts that were never released.
+    fn fresh(&self, world: &World<'_>, name: &str, replies: &ReplyFile) -> Result<ReplyFile, Error> {
+        let drawn = self.twins(world, name, replies, &self.fresh_key, 1)?;
+        let again = |(reply, line): (&StoredReply, Line)| {
+            let mut twins = line.twins.into_iter();
+            twins.next().map_or_else(
+                || reply.clone(),
+                |twin| StoredReply { reply: twin.text, finish_reason: twin.finish_reason, ..reply.clone() },
+            )
+        };
+        Ok(ReplyFile { header: replies.header.clone(), replies: replies.replies.iter().zip(drawn).map(|(r, l)| again((r, l))).collect() })
+    }
+
+    fn scores(&self, world: &World<'_>, suspect: &Model, lines: &[Line]) -> Result<TwinScores, Error> {
+        let open = |model| LocalScorer::open(model, &world.dialogues.chat).map_err(ScoreError::from);
+        let (suspect, base) = (open(suspect)?, open(&self.base)?);
+        scores(&[lines], &Ask { suspect: &suspect, base: Some(&base) }, EFFECT, world.progress)
+    }
+}
+
+fn observe(scores: &TwinScores, seed: u64) -> Result<Option<Observation>, Error> {
+    let outcome = record_method("text.released-twin").map(|method| method.observe(&Records { twins: Some(scores), seed, ..Records::default() }));
+    Ok(outcome.transpose()?.and_then(|outcome| outcome.observed().cloned()))
+}
+
+fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
+    let pairs = world.size.choose(PAIRS / 2, PAIRS);
+    let replies = world.replies("released", &world.teacher(&cast.teacher)?, 100, pairs as u64)?;
+    let lines = cast.twins(world, "twins", &replies, &cast.key, TWINS)?;
+    let mut page = String::from(
+        "| replies of the teacher | reworded | epochs | weights | requests | effect, nats a token | z | log10 p | without the base |\n\
+         |---:|---:|---:|---|---:|---:|---:|---:|---:|\n",
+    );
+    let mut demanded = f64::NAN;
+    for (i, row) in rows(world).into_iter().enumerate() {
+        let name = format!("student-{}-{}-{}-{}", row.fraction, row.rewriting, row.epochs, matches!(row.tune, Tune::Full));
+        let is_full = matches!(row.tune, Tune::Full);
+        let study = Study {
+            pairs,
+            fraction: row.fraction,
+            rewriting: row.rewriting,
+            epochs: row.epochs,
+            tune: row.tune,
+            rate: 1e-3,
+            seed: 500 + i as u64,
+        };
+        let student = world.student(&name, Model::open(&cast.base.path)?, &[&replies], &study)?;
+        let learnt = ((row.fraction * pairs as f64).round() as usize).min(TESTED);
+        let scores = cast.scores(world, &student, &lines[..learnt])?;
+        let Some(observation) = observe(&scores, 0)? else { continue };
+        let Some(twins) = observation.twins else { continue };
+        let without = twins.without_base.as_ref().map_or(f64::NAN, |test| test.p_value.log10());
+        page.push_str(&format!(
+            "| {} | {} | {} | {} | {learnt} | {:.4} | {:.1} | {:.1} | {without:.1} |\n",
+            row.name,
+            row.rewriting,
+            row.epochs,
+            if is_full { "all" } else { "adapter, rank 16" },
+            twins.primary.effect,
+            twins.primary.z,
+            twins.p_value.log10()
+        ));
+        if i == 0 {
+            demanded = twins.p_value.log10();
+        }
+    }
+    page.push('\n');
+    Ok((page, demanded))
+}
+
+/// Models that never saw what was released: each with a log of its own, cut into sets of requests.
+fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error> {
+    let per_model = world.size.choose(400, PAIRS);
+    let teacher = world.teacher(&cast.teacher)?;
+    let other = world.teacher(&cast.other)?;
+    let base = |path: &Path| Model::open(path).map_err(Error::from);
+    let study = |seed, fraction| Study { pairs: per_model, fraction, rewriting: 0.0, epochs: 2.0, tune: Tune::Full, rate: 1e-3, seed };
+    let kinds = ["the teacher itself", "another teacher", "the base", "student of fresh draws", "student of fresh draws", "student of fresh draws",
+        "student of another teacher", "student of another teacher", "student of no teacher", "student of no teacher"];
+    let mut all: Vec<Null> = Vec::new();
+    for (i, kind) in kinds.into_iter().enumerate() {
+        let released = world.replies(&format!("null-{i}"), &teacher, 200 + i as u64, per_model as u64)?;
+        let lines = cast.twins(world, &format!("null-twins-{i}"), &released, &cast.key, TWINS)?;
+        let seed = 900 + i as u64;
+        let name = format!("null-student-{i}");
+        let model = match kind {
+            "the teacher itself" => base(&cast.teacher.path)?,
+            "another teacher" => base(&cast.other.path)?,
+            "the base" => base(&cast.base.path)?,
+            "student of fresh draws" => {
+                let fresh = cast.fresh(world, &format!("null-fresh-{i}"), &released)?;
+                world.student(&name, base(&cast.base.path)?, &[&fresh], &study(seed, 1.0))?
+            }
+            "student of another teacher" => {
+                let theirs = world.replies(&format!("null-other-{i}"), &other, 200 + i as u64, per_model as u64)?;
+                world.student(&name, base(&cast.base.path)?, &[&theirs], &study(seed, 1.0))?
+            }
+            _ => world.student(&name, base(&cast.base.path)?, &[], &study(seed, 0.0))?,
+        };
+        let scores = cast.scores(world, &model, &lines)?;
+        for (set, requests) in scores.requests.chunks(REQUESTS).enumerate() {
+            let requests: Vec<ScoredRequest> = requests.to_vec();
+            // The base in its own place has nothing left once its part is taken away.
+            let requests = if kind == "the base" { requests.into_iter().map(|r| ScoredRequest { base: None, ..r }).collect() } else { requests };
+            let part = TwinScores { requests, effect: EFFECT };
+            let Some(observation) = observe(&part, set as u64)? else { continue };
+            all.extend(observation.p_value.map(|p| Null { kind: kind.to_owned(), p: p.value() }));
+        }
+    }
+    null_table::judge("released-twin", &all)
+}

@@ -1,0 +1,153 @@
+//! `filiation twins`: from the log of a service to an exact test of who learnt its replies.
+
+mod score;
+
+use crate::Error;
+use crate::cli::twins::{Commit, Draw, Twins};
+use crate::models::{custody, open};
+use crate::printer::{Printer, printable};
+use crate::progress::Progress;
+use forward::{Chat, Responder, Sampling};
+use lab::dialogues::Dialogues;
+use lab::distil::{REPLIES_SCHEMA, ReplyFile};
+pub(crate) use score::{Ask, scores};
+use sha2::{Digest as _, Sha256};
+use sources::digest::hex;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot as _, SnapshotRecord, read_log};
+
+/// The method that concludes.
+const PRIMARY: &str = "text.released-twin";
+/// Its level.
+const LOG10_LEVEL: f64 = -6.0;
+/// The longest first line of a log that says which form it has.
+const FIRST_LINE_BYTES: u64 = 1 << 16;
+
+pub(crate) fn run(command: &Twins, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    match command {
+        Twins::Key { output } => {
+            let digest = Secret::create(output)?.campaign("").digest();
+            let path = printable(&output.display().to_string());
+            printer.result(&format!("a secret was written to `{path}`; keep it, and keep it apart from the log\n(digest of its empty campaign {digest:.16})\n"))
+        }
+        Twins::Draw(args) => draw(args, printer, progress),
+        Twins::Commit(args) => commit(args, printer, progress),
+        Twins::Test(args) => score::test(args, printer, progress),
+    }
+}
+
+fn draw(args: &Draw, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    let key = Secret::open(&args.key)?.campaign(&args.campaign);
+    let (log, digest) = (log(&args.log)?, file_digest(&args.log)?);
+    let chat = chat(&args.chat)?;
+    let model = open(&args.model, progress)?;
+    let snapshot = SnapshotRecord {
+        path: model.path.display().to_string(),
+        tensor_root: custody(&model, "digests of the snapshot", progress)?.tensor_root,
+    };
+    let responder = Responder::read(&model)?.map_err(|why| sources::FormatError::new("snapshot", why.0, "a decoder that answers").at(&model.path))?;
+    let sampling = args.temperature.map(|temperature| Sampling { temperature, top_p: args.top_p, max_tokens: args.max_tokens.unwrap_or(256) });
+    let snapshot = LocalSnapshot { record: snapshot, responder };
+    let drawing = Drawing {
+        snapshot: &snapshot,
+        chat: &chat,
+        log: (&log, &digest),
+        sampling,
+        campaign: (&args.campaign, &key),
+        twins: args.twins,
+        accounts: &args.account,
+        placebo: args.placebo,
+    };
+    let phase = progress.steps("drawing twins", drawing.work()?);
+    let drawn = drawing.draw(&args.output, &|n| phase.advance(n))?;
+    drop(phase);
+    let path = printable(&args.output.display().to_string());
+    let mut text = format!(
+        "{} requests, {} twins each, {} of them placebo, written to `{path}`\n",
+        drawn.tested + drawn.placebo,
+        args.twins,
+        drawn.placebo
+    );
+    if drawn.found > 0 {
+        text.push_str(&format!("{} were there already\n", drawn.found));
+    }
+    if drawn.without_chance > 0 {
+        text.push_str(&format!("{} requests were answered at temperature 0: they have no twins\n", drawn.without_chance));
+    }
+    text.push_str(&format!("snapshot {:.16}, key {:.16}\n", snapshot.record().tensor_root, key.digest()));
+    text.push_str("next: `filiation twins commit`, before the suspect is opened\n");
+    printer.result(&text)
+}
+
+fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    if !(args.effect.is_finite() && args.effect > 0.0) {
+        return Err(Error::Usage { message: format!("effect: found {}, expected nats a token above 0", args.effect), hint: None });
+    }
+    let secret = Secret::open(&args.key)?;
+    let base = args.base.as_deref().map(|base| Ok::<_, Error>(custody(&open(base, progress)?, "digests of the base", progress)?.tensor_root));
+    let base = base.transpose()?;
+    let campaign = ::twins::TwinFile::open(&args.twins)?.header.campaign;
+    let plan = Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect: args.effect, seed: args.seed, base };
+    let commitment = Commitment::of(&args.twins, &secret.campaign(&campaign), plan, now())?;
+    let digest = commitment.write(&args.output)?;
+    let path = printable(&args.output.display().to_string());
+    let [tested, placebo] = commitment.requests;
+    printer.result(&format!(
+        "{tested} requests and {placebo} placebo of campaign `{}` committed in `{path}`\nSHA-256 {digest}\n\
+         Publish this digest, or have it stamped, before the suspect is opened.\n",
+        printable(&campaign)
+    ))
+}
+
+/// The time of the machine's clock, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+/// A log, or replies that the laboratory stored, which are one.
+pub(crate) fn log(path: &Path) -> Result<Vec<LoggedRequest>, Error> {
+    let io = |error| Error::Io { action: "read", path: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let mut first = Vec::new();
+    BufReader::new(file).take(FIRST_LINE_BYTES).read_until(b'\n', &mut first).map_err(io)?;
+    let schema = serde_json::from_slice::<serde_json::Value>(&first).ok().and_then(|line| Some(line["schema"].as_str()? == REPLIES_SCHEMA));
+    if schema != Some(true) {
+        return Ok(read_log(path)?);
+    }
+    Ok(logged(&ReplyFile::open(path)?))
+}
+
+/// Stored replies as the log that a service would have kept.
+pub(crate) fn logged(file: &ReplyFile) -> Vec<LoggedRequest> {
+    let request = |reply: &lab::distil::StoredReply| LoggedRequest {
+        request_id: reply.request_id.clone(),
+        prompt: reply.prompt.clone(),
+        reply: reply.reply.clone(),
+        finish_reason: reply.finish_reason,
+        account: None,
+        conversation: None,
+        sampling: Some(file.header.sampling),
+    };
+    file.replies.iter().map(request).collect()
+}
+
+pub(crate) fn chat(name: &str) -> Result<Chat, Error> {
+    let _ = name;
+    let dialogues = Dialogues::shipped().map_err(|error| error.at(Path::new("data/dialogues/en-v1.toml")))?;
+    Ok(dialogues.chat)
+}
+
+/// SHA-256 of a file.
+pub(crate) fn file_digest(path: &Path) -> Result<String, Error> {
+    let io = |error| Error::Io { action: "read", path: path.to_owned(), error };
+    let (mut file, mut hasher, mut piece) = (std::fs::File::open(path).map_err(io)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        let n = file.read(&mut piece).map_err(io)?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&piece[..n]);
+    }
+}
