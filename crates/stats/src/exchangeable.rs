@@ -150,25 +150,49 @@ fn chernoff(weights: &[&Vec<f64>], sum: f64) -> f64 {
     at(low).0
 }
 
-/// `x − β b`, where `b` are the same values of a model that nobody suspects, and `β = Σ (x − x̄)(b − b̄) / Σ (b − b̄)²`, means within a request.
+/// `x − Σ_k β_k b_k`, where each `b` are the same values of a model that nobody suspects: the least squares of deviations from the mean of a
+/// request. Given first is the share of each, taken one after the other: `β_k = Σ (x − x̄)(b − b̄) / Σ (b − b̄)²`, with the earlier ones taken
+/// away from `x` and `b`.
 ///
-/// `β` stays what it is whichever place the released reply has, so the residuals are as exchangeable as the values. What both models find
+/// Every `β` stays what it is whichever place the released reply has, so the residuals are as exchangeable as the values. What the models find
 /// likely for its words alone is gone from them.
-pub fn residuals(values: &[Vec<f64>], base: &[Vec<f64>]) -> Result<(f64, Vec<Vec<f64>>), InputError> {
-    if values.len() != base.len() || values.iter().zip(base).any(|(x, b)| x.len() != b.len()) {
+///
+/// # Errors
+/// If a base has another shape than the values.
+pub fn residuals(values: &[Vec<f64>], bases: &[&[Vec<f64>]]) -> Result<(Vec<f64>, Vec<Vec<f64>>), InputError> {
+    let mut rest = values.to_vec();
+    let mut bases: Vec<Vec<Vec<f64>>> = bases.iter().map(|base| base.to_vec()).collect();
+    if bases.iter().any(|base| base.len() != values.len() || values.iter().zip(base).any(|(x, b)| x.len() != b.len())) {
         return Err(InputError::new("values of the base", "another shape", "one for each of the suspect's"));
     }
-    let (mut cross, mut square) = (0.0, 0.0);
+    let mut betas = Vec::with_capacity(bases.len());
+    for k in 0..bases.len() {
+        let (base, later) = bases[k..].split_first_mut().unwrap_or((&mut rest, &mut []));
+        let base = std::mem::take(base);
+        betas.push(take_away(&mut rest, &base));
+        later.iter_mut().for_each(|later| {
+            take_away(later, &base);
+        });
+    }
+    Ok((betas, rest))
+}
+
+/// Takes `β b` away from `x` and gives `β`; 0 where the base says nothing.
+fn take_away(values: &mut [Vec<f64>], base: &[Vec<f64>]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let (mut cross, mut square, mut whole) = (0.0, 0.0, 0.0);
     for (x, b) in values.iter().zip(base) {
-        let mean = |v: &Vec<f64>| v.iter().sum::<f64>() / v.len().max(1) as f64;
         let (x_mean, b_mean) = (mean(x), mean(b));
         for (x, b) in x.iter().zip(b) {
             cross += (x - x_mean) * (b - b_mean);
             square += (b - b_mean) * (b - b_mean);
+            whole += b * b;
         }
     }
-    let beta = if square > 0.0 { cross / square } else { 0.0 };
-    Ok((beta, values.iter().zip(base).map(|(x, b)| x.iter().zip(b).map(|(x, b)| x - beta * b).collect()).collect()))
+    // What rounding leaves of a base that others explain is no base.
+    let beta = if square > 1e-20 * whole { cross / square } else { 0.0 };
+    values.iter_mut().zip(base).for_each(|(x, b)| x.iter_mut().zip(b).for_each(|(x, b)| *x -= beta * b));
+    beta
 }
 
 /// Standard deviations of the null hypothesis at which [`exchange`] rejects at `alpha` with probability `power`: the least sum at which
@@ -256,7 +280,7 @@ mod tests {
                 let base = skewed(2, &label, 30 * requests, m);
                 let mixed: Vec<Vec<f64>> =
                     values.iter().zip(&base).map(|(x, b)| x.iter().zip(b).map(|(x, b)| x + 0.7 * b).collect()).collect();
-                let (_, residual) = residuals(&mixed, &base).unwrap();
+                let (_, residual) = residuals(&mixed, &[&base]).unwrap();
                 let clusters: Vec<Vec<Vec<f64>>> = residual.chunks(requests).map(<[_]>::to_vec).collect();
                 let found = exchange(&clusters, 399, trial, "null").unwrap();
                 arrangements.push(found.arrangements.value());
@@ -279,6 +303,25 @@ mod tests {
         }
         // Python 3.12: math.sqrt(2 * math.log(1e6)) + scipy.stats.norm.isf(0.1)
         assert!((detectable(1e-6, 0.9) - 6.538073335301533).abs() < 1e-9);
+    }
+
+    #[test]
+    fn several_bases_are_taken_away_together() {
+        let [one, other, own] = [1, 2, 3].map(|seed| skewed(seed, "bases", 200, 2));
+        let mix = |a: f64, b: f64, c: f64| -> Vec<Vec<f64>> {
+            let at = |r: usize, k: usize| a * one[r][k] + b * other[r][k] + c * own[r][k];
+            (0..200).map(|r| (0..3).map(|k| at(r, k)).collect()).collect()
+        };
+        // Whatever is a mixture of bases vanishes, in any order and with a base given twice.
+        let mixed = mix(0.3, -1.7, 0.0);
+        for bases in [[&one[..], &other], [&other[..], &one]] {
+            let (_, rest) = residuals(&mixed, &bases).unwrap();
+            assert!(rest.iter().all(|r| r.iter().all(|x| (x - r[0]).abs() < 1e-9)));
+        }
+        let (_, once) = residuals(&mix(0.3, -1.7, 1.0), &[&one, &other]).unwrap();
+        let (betas, twice) = residuals(&mix(0.3, -1.7, 1.0), &[&one, &other, &one]).unwrap();
+        assert_eq!(betas[2], 0.0);
+        assert!(once.iter().flatten().zip(twice.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 
     proptest! {

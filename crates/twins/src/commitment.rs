@@ -54,8 +54,9 @@ pub struct Plan {
     pub effect: f64,
     /// Of the drawn arrangements.
     pub seed: u64,
-    /// Digest of the tensors of the public base whose part will be taken away; none where the suspect's log-probabilities are taken as they are.
-    pub base: Option<String>,
+    /// Digests of the tensors of the models whose part will be taken away, the public base first; none where the suspect's log-probabilities are
+    /// taken as they are.
+    pub bases: Vec<String>,
 }
 
 impl Commitment {
@@ -97,8 +98,11 @@ impl Commitment {
             let error = FormatError::new("commitment", "a file that is there", "a new one");
             return Err(error.hint("a commitment that was published must not change: name another file").at(path).into());
         }
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|error| TwinError::Io { action: "write", path: path.to_owned(), error: std::io::Error::other(error) })?;
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| TwinError::Io {
+            action: "write",
+            path: path.to_owned(),
+            error: std::io::Error::other(error),
+        })?;
         text.push('\n');
         Whole::write(path, |out| out.write_all(text.as_bytes()))?.place()?;
         Ok(hex(&Sha256::digest(text.as_bytes())))

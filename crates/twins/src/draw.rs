@@ -4,8 +4,8 @@ use crate::log::{LoggedRequest, Sample, clusters};
 use crate::{CampaignKey, TwinError};
 use forward::{Chat, FinishReason, Responder};
 use serde::{Deserialize, Serialize};
-use sources::lines::{Lines, write_line};
 use sources::FormatError;
+use sources::lines::{Lines, write_line};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
@@ -236,7 +236,9 @@ impl Drawing<'_> {
             let Some(sampling) = request.sampling.or(self.sampling) else {
                 let found = format!("none for request `{}`", request.request_id.escape_debug());
                 let expected = "how its reply was drawn, in the log or for all of it";
-                return Err(FormatError::new("sampling", found, expected).hint("give `--temperature`, `--top-p` and `--max-tokens`").into());
+                return Err(FormatError::new("sampling", found, expected)
+                    .hint("give `--temperature`, `--top-p` and `--max-tokens`")
+                    .into());
             };
             if sampling.temperature > 0.0 {
                 drawn.push((request, sampling));

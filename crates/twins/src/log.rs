@@ -1,8 +1,8 @@
 //! The log of a service: what was asked and what was answered.
 
 use crate::TwinError;
-pub use forward::Sampling as Sample;
 use forward::FinishReason;
+pub use forward::Sampling as Sample;
 use serde::Deserialize;
 use sources::FormatError;
 use sources::lines::Lines;

@@ -24,6 +24,8 @@ pub struct ScoredRequest {
     pub suspect: Vec<f64>,
     /// The same under a public base that saw neither.
     pub base: Option<Vec<f64>>,
+    /// The same under further models that saw neither: what they explain is taken away too.
+    pub further: Vec<Vec<f64>>,
 }
 
 /// What released replies show beside their twins.
@@ -39,6 +41,8 @@ pub struct TwinEvidence {
     pub placebo: Option<TwinTest>,
     /// Share of the base's differences that was taken away, `β`.
     pub beta: Option<f64>,
+    /// The same of what further models add.
+    pub further_betas: Vec<f64>,
     /// Twins a request, the fewest and the most.
     pub twins: (usize, usize),
     /// The level that the verdict rejects at, as log10.

@@ -72,9 +72,9 @@ pub struct Commit {
     /// The new file that is published.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// The public model whose part in the log-probabilities will be taken away.
+    /// A model that saw neither replies nor twins, whose part in the log-probabilities will be taken away: first the public base of the suspect.
     #[arg(long, value_name = "MODEL")]
-    pub base: Option<PathBuf>,
+    pub base: Vec<PathBuf>,
     /// The smallest effect that matters, in nats a token.
     #[arg(long, value_name = "NATS", default_value_t = 0.02)]
     pub effect: f64,
@@ -96,9 +96,9 @@ pub struct Test {
     /// A further file of twins, drawn of replies that came later; can be given several times.
     #[arg(long, value_name = "FILE")]
     pub batch: Vec<PathBuf>,
-    /// A public model that saw neither replies nor twins; as committed.
+    /// A model that saw neither replies nor twins; as committed, in the same order.
     #[arg(long, value_name = "MODEL")]
-    pub base: Option<PathBuf>,
+    pub base: Vec<PathBuf>,
     /// The smallest effect that matters, in nats a token; as committed.
     #[arg(long, value_name = "NATS")]
     pub effect: Option<f64>,

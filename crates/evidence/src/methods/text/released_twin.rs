@@ -18,7 +18,8 @@ card! {
     /// A service draws its replies. For a logged request whose reply `R_0` was released, the owner later draws twins `R_1 … R_m` from the same
     /// snapshot, prompt and parameters, by seeds that are committed beforehand. `ℓ` is the mean log-probability of a token under the suspect, over
     /// the first 256 tokens. `d = mean over requests of ℓ(R_0) − mean_j ℓ(R_j)`. Large values count. With a public base, `ℓ − β ℓ_base` stands in
-    /// for `ℓ`, where `β` is the regression of all differences inside requests; it is the same whichever reply was released.
+    /// for `ℓ`, where `β` is the regression of all differences inside requests; it is the same whichever reply was released. Further models that
+    /// saw neither, such as one of the suspect's domain, are taken away in the same way.
     /// # Shapes and units
     /// `m + 1` replies a request; requests of one prompt or one conversation are a cluster and share one arrangement. Nats a token.
     /// # Null distribution
@@ -93,7 +94,8 @@ impl RecordMethod for ReleasedTwin {
             without_base: found.with_base.is_some().then(|| found.plain.test.clone()),
             base_alone: found.base_alone.as_ref().map(|base| base.test.clone()),
             placebo,
-            beta: found.beta,
+            beta: found.betas.first().copied(),
+            further_betas: found.betas.iter().skip(1).copied().collect(),
             twins: (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0)),
             log10_level: LOG10_LEVEL,
             power: POWER,
@@ -164,7 +166,7 @@ struct Found {
     plain: Tested,
     with_base: Option<Tested>,
     base_alone: Option<Tested>,
-    beta: Option<f64>,
+    betas: Vec<f64>,
 }
 
 impl Found {
@@ -172,13 +174,17 @@ impl Found {
         let values: Vec<Vec<f64>> = requests.iter().map(|request| request.suspect.clone()).collect();
         let base: Option<Vec<Vec<f64>>> = requests.iter().map(|request| request.base.clone()).collect();
         let plain = tested(requests, &values, seed, label)?;
-        let Some(base) = base else { return Ok(Self { plain, with_base: None, base_alone: None, beta: None }) };
-        let (beta, rest) = residuals(&values, &base)?;
+        let Some(base) = base else { return Ok(Self { plain, with_base: None, base_alone: None, betas: Vec::new() }) };
+        let further = requests.iter().map(|request| request.further.len()).min().unwrap_or(0);
+        let further: Vec<Vec<Vec<f64>>> =
+            (0..further).map(|k| requests.iter().map(|request| request.further[k].clone()).collect()).collect();
+        let bases: Vec<&[Vec<f64>]> = std::iter::once(&base).chain(&further).map(Vec::as_slice).collect();
+        let (betas, rest) = residuals(&values, &bases)?;
         Ok(Self {
             plain,
             with_base: Some(tested(requests, &rest, seed, label)?),
             base_alone: Some(tested(requests, &base, seed, label)?),
-            beta: Some(beta),
+            betas,
         })
     }
 

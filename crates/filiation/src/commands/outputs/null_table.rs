@@ -19,7 +19,8 @@ const UNIFORM: f64 = 0.001;
 /// A table by kind, and what is demanded of all together: the size at .01 inside its exact 99 % interval, and uniformity.
 pub(crate) fn judge(what: &str, nulls: &[Null]) -> Result<(Vec<Demand>, String), Error> {
     let failed = |error: stats::InputError| Error::Method(MethodError::Input(error));
-    let mut page = String::from("| nothing to find in | tests | p ≤ .01 | p ≤ .001 | smallest p | uniform: KS p |\n|---|---:|---|---:|---:|---:|\n");
+    let mut page =
+        String::from("| nothing to find in | tests | p ≤ .01 | p ≤ .001 | smallest p | uniform: KS p |\n|---|---:|---|---:|---:|---:|\n");
     let mut kinds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     nulls.iter().for_each(|null| kinds.entry(&null.kind).or_default().push(null.p));
     let all: Vec<f64> = nulls.iter().map(|null| null.p).collect();

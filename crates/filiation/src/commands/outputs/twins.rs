@@ -16,7 +16,7 @@ use std::path::Path;
 /// Pairs that a student learns.
 const PAIRS: usize = 4_000;
 /// Requests of one test under the null hypothesis.
-const REQUESTS: usize = 40;
+const REQUESTS: usize = 24;
 /// Twins of a request.
 const TWINS: usize = 2;
 /// At most so many released replies are tested, however many a student learnt.
@@ -41,13 +41,13 @@ fn rows(world: &World<'_>) -> Vec<Row> {
         for (name, fraction) in [(".5 %", 0.005), ("1 %", 0.01), ("5 %", 0.05), ("10 %", 0.1), ("100 %", 1.0)] {
             rows.push(row(name, fraction, 0.0, 1.0, Tune::Full));
         }
-        for (name, fraction) in [("2 %", 0.02), ("10 %", 0.1), ("100 %", 1.0)] {
-            rows.extend([0.3, 0.6, 0.9].map(|rewriting| row(name, fraction, rewriting, 1.0, Tune::Full)));
-            rows.extend([2.0, 3.0].map(|epochs| row(name, fraction, 0.0, epochs, Tune::Full)));
-            rows.extend([1.0, 3.0].map(|epochs| row(name, fraction, 0.0, epochs, adapter())));
-        }
-        rows.push(row("2 %", 0.02, 0.9, 3.0, Tune::Full));
-        rows.push(row("100 %", 1.0, 0.9, 3.0, Tune::Full));
+        rows.extend([0.3, 0.6, 0.9].map(|rewriting| row("10 %", 0.1, rewriting, 1.0, Tune::Full)));
+        rows.extend([2.0, 3.0].map(|epochs| row("10 %", 0.1, 0.0, epochs, Tune::Full)));
+        rows.extend([1.0, 3.0].map(|epochs| row("10 %", 0.1, 0.0, epochs, adapter())));
+        rows.extend(
+            [(0.0, 3.0, Tune::Full), (0.9, 1.0, Tune::Full), (0.0, 1.0, adapter())]
+                .map(|(rewriting, epochs, tune)| row("2 %", 0.02, rewriting, epochs, tune)),
+        );
     }
     rows
 }
@@ -76,6 +76,7 @@ struct Cast {
     teacher: Model,
     other: Model,
     base: Model,
+    domain: Model,
     key: CampaignKey,
     fresh_key: CampaignKey,
 }
@@ -84,10 +85,14 @@ impl Cast {
     fn new(world: &World<'_>) -> Result<Self, Error> {
         let secret = world.path("key.json");
         let secret = if secret.exists() { Secret::open(&secret)? } else { Secret::create(&secret)? };
+        let base = world.trained("base", 3, 2, 3)?;
+        let pairs = world.size.choose(PAIRS / 2, PAIRS);
+        let study = Study { pairs, fraction: 0.0, rewriting: 0.0, epochs: 1.0, tune: Tune::Full, rate: 1e-3, seed: 700 };
         Ok(Self {
             teacher: world.trained("teacher", 1, 1, 1)?,
             other: world.trained("other-teacher", 2, 1, 2)?,
-            base: world.trained("base", 3, 2, 3)?,
+            domain: world.student("domain", Model::open(&base.path)?, &[], &study)?,
+            base,
             key: secret.campaign("twins"),
             fresh_key: secret.campaign("fresh"),
         })
@@ -118,24 +123,31 @@ impl Cast {
         let drawn = self.twins(world, name, replies, &self.fresh_key, 1)?;
         let again = |(reply, line): (&StoredReply, Line)| {
             let mut twins = line.twins.into_iter();
-            twins.next().map_or_else(
-                || reply.clone(),
-                |twin| StoredReply { reply: twin.text, finish_reason: twin.finish_reason, ..reply.clone() },
-            )
+            twins
+                .next()
+                .map_or_else(|| reply.clone(), |twin| StoredReply { reply: twin.text, finish_reason: twin.finish_reason, ..reply.clone() })
         };
         Ok(ReplyFile { header: replies.header.clone(), replies: replies.replies.iter().zip(drawn).map(|(r, l)| again((r, l))).collect() })
     }
 
+    /// With the base, and beside it a model of the students' domain that no teacher taught.
     fn scores(&self, world: &World<'_>, suspect: &Model, lines: &[Line]) -> Result<TwinScores, Error> {
         let open = |model| LocalScorer::open(model, &world.dialogues.chat).map_err(ScoreError::from);
-        let (suspect, base) = (open(suspect)?, open(&self.base)?);
-        scores(&[lines], &Ask { suspect: &suspect, base: Some(&base) }, EFFECT, world.progress)
+        let (suspect, base, domain) = (open(suspect)?, open(&self.base)?, open(&self.domain)?);
+        scores(&[lines], &Ask { suspect: &suspect, bases: vec![&base, &domain] }, EFFECT, world.progress)
     }
 }
 
 fn observe(scores: &TwinScores, seed: u64) -> Result<Option<Observation>, Error> {
-    let outcome = record_method("text.released-twin").map(|method| method.observe(&Records { twins: Some(scores), seed, ..Records::default() }));
+    let outcome =
+        record_method("text.released-twin").map(|method| method.observe(&Records { twins: Some(scores), seed, ..Records::default() }));
     Ok(outcome.transpose()?.and_then(|outcome| outcome.observed().cloned()))
+}
+
+/// With the public base alone.
+fn without_domain(scores: TwinScores) -> TwinScores {
+    let requests = scores.requests.into_iter().map(|request| ScoredRequest { further: Vec::new(), ..request });
+    TwinScores { requests: requests.collect(), ..scores }
 }
 
 fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
@@ -143,8 +155,8 @@ fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
     let replies = world.replies("released", &world.teacher(&cast.teacher)?, 100, pairs as u64)?;
     let lines = cast.twins(world, "twins", &replies, &cast.key, TWINS)?;
     let mut page = String::from(
-        "| replies of the teacher | reworded | epochs | weights | requests | effect, nats a token | z | log10 p | without the base |\n\
-         |---:|---:|---:|---|---:|---:|---:|---:|---:|\n",
+        "| replies of the teacher | reworded | epochs | weights | requests | effect, nats a token | z | log10 p, no base | with the base | and a model of the domain |\n\
+         |---:|---:|---:|---|---:|---:|---:|---:|---:|---:|\n",
     );
     let mut demanded = f64::NAN;
     for (i, row) in rows(world).into_iter().enumerate() {
@@ -162,11 +174,13 @@ fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
         let student = world.student(&name, Model::open(&cast.base.path)?, &[&replies], &study)?;
         let learnt = ((row.fraction * pairs as f64).round() as usize).min(TESTED);
         let scores = cast.scores(world, &student, &lines[..learnt])?;
-        let Some(observation) = observe(&scores, 0)? else { continue };
+        let with_domain = observe(&scores, 0)?.and_then(|observation| observation.p_value);
+        let Some(observation) = observe(&without_domain(scores), 0)? else { continue };
         let Some(twins) = observation.twins else { continue };
         let without = twins.without_base.as_ref().map_or(f64::NAN, |test| test.p_value.log10());
+        let with_domain = with_domain.map_or(f64::NAN, stats::PValue::log10);
         page.push_str(&format!(
-            "| {} | {} | {} | {} | {learnt} | {:.4} | {:.1} | {:.1} | {without:.1} |\n",
+            "| {} | {} | {} | {} | {learnt} | {:.4} | {:.1} | {without:.1} | {:.1} | {with_domain:.1} |\n",
             row.name,
             row.rewriting,
             row.epochs,
@@ -185,13 +199,23 @@ fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
 
 /// Models that never saw what was released: each with a log of its own, cut into sets of requests.
 fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error> {
-    let per_model = world.size.choose(400, PAIRS);
+    let per_model = world.size.choose(240, 100 * REQUESTS);
     let teacher = world.teacher(&cast.teacher)?;
     let other = world.teacher(&cast.other)?;
     let base = |path: &Path| Model::open(path).map_err(Error::from);
     let study = |seed, fraction| Study { pairs: per_model, fraction, rewriting: 0.0, epochs: 2.0, tune: Tune::Full, rate: 1e-3, seed };
-    let kinds = ["the teacher itself", "another teacher", "the base", "student of fresh draws", "student of fresh draws", "student of fresh draws",
-        "student of another teacher", "student of another teacher", "student of no teacher", "student of no teacher"];
+    let kinds = [
+        "the teacher itself",
+        "another teacher",
+        "the base",
+        "student of fresh draws",
+        "student of fresh draws",
+        "student of fresh draws",
+        "student of another teacher",
+        "student of another teacher",
+        "student of no teacher",
+        "student of no teacher",
+    ];
     let mut all: Vec<Null> = Vec::new();
     for (i, kind) in kinds.into_iter().enumerate() {
         let released = world.replies(&format!("null-{i}"), &teacher, 200 + i as u64, per_model as u64)?;
@@ -216,7 +240,8 @@ fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error>
         for (set, requests) in scores.requests.chunks(REQUESTS).enumerate() {
             let requests: Vec<ScoredRequest> = requests.to_vec();
             // The base in its own place has nothing left once its part is taken away.
-            let requests = if kind == "the base" { requests.into_iter().map(|r| ScoredRequest { base: None, ..r }).collect() } else { requests };
+            let requests =
+                if kind == "the base" { requests.into_iter().map(|r| ScoredRequest { base: None, ..r }).collect() } else { requests };
             let part = TwinScores { requests, effect: EFFECT };
             let Some(observation) = observe(&part, set as u64)? else { continue };
             all.extend(observation.p_value.map(|p| Null { kind: kind.to_owned(), p: p.value() }));

@@ -7,6 +7,7 @@ use crate::cli::twins::{Commit, Draw, Twins};
 use crate::models::{custody, open};
 use crate::printer::{Printer, printable};
 use crate::progress::Progress;
+use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot as _, SnapshotRecord, read_log};
 use forward::{Chat, Responder, Sampling};
 use lab::dialogues::Dialogues;
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
@@ -15,7 +16,6 @@ use sha2::{Digest as _, Sha256};
 use sources::digest::hex;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot as _, SnapshotRecord, read_log};
 
 /// The method that concludes.
 const PRIMARY: &str = "text.released-twin";
@@ -29,7 +29,9 @@ pub(crate) fn run(command: &Twins, printer: &Printer, progress: &Progress) -> Re
         Twins::Key { output } => {
             let digest = Secret::create(output)?.campaign("").digest();
             let path = printable(&output.display().to_string());
-            printer.result(&format!("a secret was written to `{path}`; keep it, and keep it apart from the log\n(digest of its empty campaign {digest:.16})\n"))
+            printer.result(&format!(
+                "a secret was written to `{path}`; keep it, and keep it apart from the log\n(digest of its empty campaign {digest:.16})\n"
+            ))
         }
         Twins::Draw(args) => draw(args, printer, progress),
         Twins::Commit(args) => commit(args, printer, progress),
@@ -46,8 +48,10 @@ fn draw(args: &Draw, printer: &Printer, progress: &Progress) -> Result<(), Error
         path: model.path.display().to_string(),
         tensor_root: custody(&model, "digests of the snapshot", progress)?.tensor_root,
     };
-    let responder = Responder::read(&model)?.map_err(|why| sources::FormatError::new("snapshot", why.0, "a decoder that answers").at(&model.path))?;
-    let sampling = args.temperature.map(|temperature| Sampling { temperature, top_p: args.top_p, max_tokens: args.max_tokens.unwrap_or(256) });
+    let responder =
+        Responder::read(&model)?.map_err(|why| sources::FormatError::new("snapshot", why.0, "a decoder that answers").at(&model.path))?;
+    let sampling =
+        args.temperature.map(|temperature| Sampling { temperature, top_p: args.top_p, max_tokens: args.max_tokens.unwrap_or(256) });
     let snapshot = LocalSnapshot { record: snapshot, responder };
     let drawing = Drawing {
         snapshot: &snapshot,
@@ -85,10 +89,10 @@ fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), E
         return Err(Error::Usage { message: format!("effect: found {}, expected nats a token above 0", args.effect), hint: None });
     }
     let secret = Secret::open(&args.key)?;
-    let base = args.base.as_deref().map(|base| Ok::<_, Error>(custody(&open(base, progress)?, "digests of the base", progress)?.tensor_root));
-    let base = base.transpose()?;
+    let root = |base: &std::path::PathBuf| Ok(custody(&open(base, progress)?, "digests of the base", progress)?.tensor_root);
+    let bases = args.base.iter().map(root).collect::<Result<_, Error>>()?;
     let campaign = ::twins::TwinFile::open(&args.twins)?.header.campaign;
-    let plan = Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect: args.effect, seed: args.seed, base };
+    let plan = Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect: args.effect, seed: args.seed, bases };
     let commitment = Commitment::of(&args.twins, &secret.campaign(&campaign), plan, now())?;
     let digest = commitment.write(&args.output)?;
     let path = printable(&args.output.display().to_string());

@@ -6,19 +6,21 @@ use crate::cli::twins::Test;
 use crate::models::open;
 use crate::printer::Printer;
 use crate::progress::Progress;
+use ::twins::{Line, TwinFile, Utterance};
 use evidence::{RECORD_METHODS, Records, ScoredRequest, TwinScores};
 use forward::{LocalScorer, Scored, Scorer};
-use ::twins::{Line, TwinFile, Utterance};
 
 /// Who is asked about replies and twins.
 pub(crate) struct Ask<'a> {
     pub(crate) suspect: &'a dyn Scorer,
-    pub(crate) base: Option<&'a dyn Scorer>,
+    /// The public base, then further models that saw neither replies nor twins.
+    pub(crate) bases: Vec<&'a dyn Scorer>,
 }
 
 /// Scores of every batch. A reply that a model cannot read is left out: a twin alone, a released one with its request.
 pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: &Progress) -> Result<TwinScores, Error> {
-    let lines: Vec<(usize, &Line)> = batches.iter().enumerate().flat_map(|(batch, lines)| lines.iter().map(move |line| (batch, line))).collect();
+    let lines: Vec<(usize, &Line)> =
+        batches.iter().enumerate().flat_map(|(batch, lines)| lines.iter().map(move |line| (batch, line))).collect();
     let said = |line: &Line| std::iter::once(line.released.clone()).chain(line.twins.iter().cloned()).collect::<Vec<Utterance>>();
     let all: Vec<Vec<Utterance>> = lines.iter().map(|(_, line)| said(line)).collect();
     let texts: Vec<Scored<'_>> = lines
@@ -33,14 +35,14 @@ pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: 
         Ok(scorer.score(&texts, &|n| phase.advance(n))?.into_iter().map(|score| score.map(forward::Score::mean)).collect())
     };
     let suspect = of(ask.suspect, "suspect")?;
-    let base = ask.base.map(|base| of(base, "base")).transpose()?;
+    let bases: Vec<Vec<Option<f64>>> = ask.bases.iter().map(|base| of(*base, "base")).collect::<Result<_, _>>()?;
     let mut requests = Vec::with_capacity(lines.len());
     let mut start = 0;
     for ((batch, line), said) in lines.iter().zip(&all) {
         let places = start..start + said.len();
         start = places.end;
         // Whoever is asked, the same replies count.
-        let read: Vec<usize> = places.clone().filter(|&i| suspect[i].is_some() && base.as_ref().is_none_or(|base| base[i].is_some())).collect();
+        let read: Vec<usize> = places.clone().filter(|&i| suspect[i].is_some() && bases.iter().all(|base| base[i].is_some())).collect();
         if read.first() != Some(&places.start) {
             continue;
         }
@@ -50,7 +52,8 @@ pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: 
             batch: *batch,
             is_placebo: line.placebo,
             suspect: values(&suspect),
-            base: base.as_deref().map(values),
+            base: bases.first().map(|base| values(base)),
+            further: bases.iter().skip(1).map(|base| values(base)).collect(),
         });
     }
     Ok(TwinScores { requests, effect })
@@ -65,10 +68,11 @@ pub(super) fn test(args: &Test, printer: &Printer, progress: &Progress) -> Resul
     };
     let suspect = open(&args.suspect, progress)?;
     let scorer = LocalScorer::open(&suspect, &chat).map_err(forward::ScoreError::from)?;
-    let base = args.base.as_deref().map(|base| open(base, progress)).transpose()?;
-    let base_scorer = base.as_ref().map(|base| LocalScorer::open(base, &chat).map_err(forward::ScoreError::from)).transpose()?;
+    let bases = args.base.iter().map(|base| open(base, progress)).collect::<Result<Vec<_>, _>>()?;
+    let base_scorers =
+        bases.iter().map(|base| LocalScorer::open(base, &chat).map_err(forward::ScoreError::from)).collect::<Result<Vec<_>, _>>()?;
     let batches: Vec<&[Line]> = files.iter().map(|file| file.lines.as_slice()).collect();
-    let ask = Ask { suspect: &scorer, base: base_scorer.as_ref().map(|base| base as &dyn Scorer) };
+    let ask = Ask { suspect: &scorer, bases: base_scorers.iter().map(|base| base as &dyn Scorer).collect() };
     let scores = scores(&batches, &ask, args.effect.unwrap_or(0.02), progress)?;
     let records = Records { twins: Some(&scores), seed: args.seed.unwrap_or(0) };
     let mut text = String::new();
