@@ -14,4 +14,5 @@ pub(crate) mod methods;
 pub(crate) mod observe;
 pub(crate) mod outputs;
 pub(crate) mod train;
+pub(crate) mod watermark;
 pub(crate) mod zoo;

@@ -1,5 +1,6 @@
 //! `filiation lab outputs small|full`: what tests on outputs find, and how often they find what is not there, on models made for it.
 
+mod watermark;
 mod world;
 
 use crate::Error;
@@ -30,7 +31,7 @@ pub(crate) struct Demand {
 type Measure = fn(&World<'_>) -> Result<Section, Error>;
 
 /// In the order of the page.
-const MEASURES: &[(&str, Measure)] = &[];
+const MEASURES: &[(&str, Measure)] = &[("watermark", watermark::measure)];
 
 pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let world = World::new(args.size, &args.work, progress)?;
