@@ -60,16 +60,21 @@ fn key(args: &Key, printer: &Printer) -> Result<(), Error> {
             fresh(scheme, args.window)?
         }
     };
+    save(&watermark, &args.output)?;
+    let path = printable(&args.output.display().to_string());
+    printer.result(&format!("key of scheme {} in `{path}`\nSHA-256 {}\n", watermark.scheme().name(), watermark.digest()))
+}
+
+/// Writes a key into a new file that only its owner can read.
+pub(crate) fn save(watermark: &Watermark, path: &Path) -> Result<(), Error> {
     let text = watermark.key_file().map_err(|error| Error::Report(error.to_string()))?;
-    let io = |action| move |error| Error::Io { action, path: args.output.clone(), error };
+    let io = |action| move |error| Error::Io { action, path: path.to_owned(), error };
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&args.output).map_err(io("create"))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("write"))?;
-    let path = printable(&args.output.display().to_string());
-    printer.result(&format!("key of scheme {} in `{path}`\nSHA-256 {}\n", watermark.scheme().name(), watermark.digest()))
+    let mut file = options.open(path).map_err(io("create"))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("write"))
 }
 
 /// A line of a user's own texts.

@@ -154,7 +154,7 @@ mod tests {
                 .collect();
             biased += all.iter().sum::<f64>() / all.len() as f64 / 300.0;
         }
-        assert!(biased > 0.6, "{biased}");
+        assert!(biased > 0.55, "{biased}");
         assert!(found <= 25, "{found} of 300 at .05");
         // One that learnt says what is green.
         let key = of(1);
