@@ -5,7 +5,7 @@ use crate::card::Card;
 use crate::correspondence::Correspondence;
 use crate::matching::{Matching, Unmatched};
 use crate::outputs::Outputs;
-use crate::records::TwinEvidence;
+use crate::records::{MarkEvidence, TwinEvidence};
 use crate::relation::Relation;
 use crate::restored::Restored;
 use crate::side::Side;
@@ -119,6 +119,8 @@ pub struct Observation {
     pub attention: Option<Box<AttentionClaim>>,
     /// What released replies show beside their twins; of `text.released-twin`.
     pub twins: Option<Box<TwinEvidence>>,
+    /// What a key says of texts; of `text.watermark` and `text.radioactivity`.
+    pub marks: Option<Box<MarkEvidence>>,
 }
 
 /// A similarity block by block, to be judged beside the same numbers of independent models.
@@ -181,7 +183,18 @@ impl Observation {
 
     /// An observation without relations and blocks.
     pub(crate) fn new(statistic: f64, n: usize, p_value: Option<PValue>, explanation: Explanation) -> Self {
-        Self { statistic, n, p_value, explanation, relations: Vec::new(), blocks: Vec::new(), profile: None, attention: None, twins: None }
+        Self {
+            statistic,
+            n,
+            p_value,
+            explanation,
+            relations: Vec::new(),
+            blocks: Vec::new(),
+            profile: None,
+            attention: None,
+            twins: None,
+            marks: None,
+        }
     }
 }
 

@@ -2,16 +2,22 @@
 //! need it say so.
 
 mod twins;
+mod watermark;
 
 use crate::card::Card;
 use crate::method::{MethodError, Outcome};
 pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+pub use watermark::{MarkEvidence, MarkTest, MarkedTexts, Radioactivity, Reading, TokenText};
 
 /// All that is known of one suspect without its weights.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Records<'a> {
     /// Released replies and their twins, as the suspect finds them.
     pub twins: Option<&'a TwinScores>,
+    /// Texts and the key of a watermark that may be in them.
+    pub marked: Option<&'a MarkedTexts>,
+    /// What the suspect says and predicts, and the key of replies that it may have learnt.
+    pub radioactivity: Option<&'a Radioactivity>,
     /// Draws permutations and keys.
     pub seed: u64,
 }

@@ -3,6 +3,7 @@
 pub mod distil;
 pub mod training;
 pub mod twins;
+pub mod watermark;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -57,6 +58,12 @@ pub enum Command {
         /// What to make.
         #[command(subcommand)]
         command: Lab,
+    },
+    /// Draw a watermark's key, and look for it in texts.
+    Watermark {
+        /// What to do.
+        #[command(subcommand)]
+        command: watermark::Watermark,
     },
     /// List the methods.
     Methods {

@@ -82,6 +82,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Lab { command: cli::Lab::Bench(args) } => commands::bench::run(args, printer, &progress)?,
         Command::Lab { command: cli::Lab::Outputs(args) } => commands::outputs::run(args, printer, &progress)?,
         Command::Lab { command: cli::Lab::Calibrate(args) } => commands::calibrate::run(args, printer)?,
+        Command::Watermark { command } => commands::watermark::run(command, printer, &progress)?,
         Command::Methods { format } => commands::methods::run(*format, printer)?,
         Command::Completions { shell } => commands::completions::run(*shell, printer)?,
     }

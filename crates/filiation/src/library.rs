@@ -4,7 +4,7 @@ use crate::cli::{Compare, Inspect};
 use crate::page::{Page, prepare_folder};
 use crate::progress::Progress;
 use crate::{Error, commands, models};
-use forward::{Observation, PromptSet};
+use forward::{Observation, PromptSet, Scheme, Watermark};
 use report::data::Report;
 use sources::Model;
 use sources::digest::Custody;
@@ -19,6 +19,16 @@ pub fn compare(args: &Compare) -> Result<Report, Error> {
 pub fn write_report(report: &Report, folder: &Path) -> Result<(), Error> {
     prepare_folder(folder)?;
     Page::Report.write(report, folder)
+}
+
+/// A watermark with a fresh key from the system's randomness.
+pub fn new_watermark(scheme: Scheme, window: usize) -> Result<Watermark, Error> {
+    commands::watermark::fresh(scheme, window)
+}
+
+/// Writes a watermark's key into a new file that only its owner can read.
+pub fn save_watermark(watermark: &Watermark, path: &Path) -> Result<(), Error> {
+    commands::watermark::save(watermark, path)
 }
 
 /// What `filiation inspect` prints.

@@ -1,6 +1,6 @@
 //! A decoder that answers questions in words: tokenizer, draws and the marks of a chat together.
 
-use crate::{Chat, NotRunnable, Options, Request, Sampler, Tokenizer};
+use crate::{Chat, NotRunnable, Options, Request, Sampler, Tokenizer, Watermark};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -80,8 +80,23 @@ impl Responder {
         questions: &[(Vec<u32>, u64)],
         advance: &(dyn Fn(u64) + Sync),
     ) -> Result<Result<Vec<Answer>, NotRunnable>, SourceError> {
+        self.answer_marked(chat, sampling, None, questions, advance)
+    }
+
+    /// The same with a watermark.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn answer_marked(
+        &self,
+        chat: &Chat,
+        sampling: Sampling,
+        watermark: Option<&Watermark>,
+        questions: &[(Vec<u32>, u64)],
+        advance: &(dyn Fn(u64) + Sync),
+    ) -> Result<Result<Vec<Answer>, NotRunnable>, SourceError> {
         let Sampling { temperature, top_p, max_tokens } = sampling;
-        let options = Options { temperature, top_p, max_tokens, stop: self.stop(chat) };
+        let options = Options { temperature, top_p, max_tokens, stop: self.stop(chat), watermark: watermark.cloned() };
         let requests: Vec<Request<'_>> = questions.iter().map(|(prompt, seed)| Request { prompt, seed: *seed }).collect();
         let replies = self.sampler.reply(&requests, &options, advance)?;
         let answer = |reply: crate::Reply| {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end a test")]
 
-use forward::{Network, Options, Reply, Request, Sampler, Taps, Wanted};
+use forward::{Network, Options, Reply, Request, Sampler, Scheme, Taps, Wanted, Watermark};
 use sources::Model;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ impl Taps for Logits {
 }
 
 fn options(temperature: f32, max_tokens: usize) -> Options {
-    Options { temperature, top_p: None, max_tokens, stop: Vec::new() }
+    Options { temperature, top_p: None, max_tokens, stop: Vec::new(), watermark: None }
 }
 
 /// Prompts of 1 to 9 tokens.
@@ -145,6 +145,59 @@ fn a_reply_depends_on_its_prompt_and_seed_alone() {
         assert!(inside.filter(|token| options.stop.contains(token)).count() == 0, "{name}");
         let other: Vec<Request<'_>> = requests.iter().map(|request| Request { seed: request.seed + 1000, ..*request }).collect();
         assert_ne!(expected, with(1, &other), "{name}");
+    }
+}
+
+/// The laws of replies hold with a watermark too: threads, batches and order change no bit, log-probabilities are those of a forward pass.
+#[test]
+fn a_watermarked_reply_depends_on_its_prompt_seed_and_key_alone() {
+    let folder = save(&family("llama", 1), Dtype::F32);
+    let model = Model::open(folder.path()).unwrap();
+    let sampler = Sampler::read(&model).unwrap().unwrap();
+    let prompts = prompts(150, sampler.vocabulary());
+    let requests = requests(&prompts);
+    for (scheme, least) in [(Scheme::Kgw { gamma: 0.5, delta: 3.0 }, 0.8), (Scheme::Gumbel, 1.5)] {
+        let watermark = Watermark::new(scheme, 2, [5; 32]).unwrap();
+        let options = Options { watermark: Some(watermark.clone()), top_p: Some(0.95), ..options(1.0, 12) };
+        let with = |threads: usize, requests: &[Request<'_>], options: &Options| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| reply(&sampler, requests, options))
+        };
+        let expected = with(1, &requests, &options);
+        assert_eq!(expected, with(7, &requests, &options));
+        let turned: Vec<Request<'_>> = requests.iter().rev().copied().collect();
+        assert!(expected.iter().rev().eq(&with(2, &turned, &options)));
+        let parts: Vec<Reply> = requests.chunks(5).flat_map(|part| with(2, part, &options)).collect();
+        assert_eq!(expected, parts);
+        let other = Options { watermark: Some(watermark.campaign("other")), ..options.clone() };
+        assert_ne!(expected, with(2, &requests, &other));
+        // Every place whose window was not there before, under the key that was used and under another.
+        let score = |key: &Watermark| {
+            let (mut sum, mut n) = (0.0, 0.0);
+            for (prompt, reply) in prompts.iter().zip(&expected) {
+                let whole = [prompt.as_slice(), &reply.tokens].concat();
+                for end in prompt.len()..whole.len() {
+                    if let Some(window) = key.window_of(&whole[..end], prompt.len()) {
+                        (sum, n) = (sum + key.score(window, whole[end]), n + 1.0);
+                    }
+                }
+            }
+            sum / n
+        };
+        let law = if scheme == Scheme::Gumbel { 1.0 } else { 0.5 };
+        let (own, strange) = (score(&watermark), score(&watermark.campaign("other")));
+        assert!(own > least && (strange - law).abs() < 0.15, "{scheme:?}: {own} {strange}");
+        let whole: Vec<Vec<u32>> =
+            prompts.iter().zip(&expected).map(|(prompt, reply)| [prompt.as_slice(), &reply.tokens].concat()).collect();
+        let taps = Logits::default();
+        Network::open(&model).unwrap().run(&whole, &taps, &|_| ()).unwrap();
+        let logits = taps.0.lock().unwrap();
+        for (i, (prompt, reply)) in prompts.iter().zip(&expected).enumerate().take(20) {
+            for (j, (&token, &logprob)) in reply.tokens.iter().zip(&reply.logprobs).enumerate() {
+                let said = log_softmax(&logits[&(i, prompt.len() + j - 1)])[token as usize];
+                assert!((f64::from(logprob) - said).abs() < 1e-4, "reply {i}, token {j}");
+            }
+        }
     }
 }
 

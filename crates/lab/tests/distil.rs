@@ -19,7 +19,7 @@ fn teacher(path: &str) -> Teacher {
 }
 
 fn draw(teacher: &Teacher, dialogues: &Dialogues, seed: u64, n: u64, path: &Path) -> Result<Answered, LabError> {
-    Drawing { teacher, dialogues, seed, n, sampling: SAMPLING }.answer(path, &|_| ())
+    Drawing { teacher, dialogues, seed, n, sampling: SAMPLING, watermark: None }.answer(path, &|_| ())
 }
 
 fn drawn(teacher: &Teacher, dialogues: &Dialogues, seed: u64, n: u64) -> ReplyFile {
@@ -78,6 +78,29 @@ fn what_is_stored_is_what_was_said() {
             assert!((row[token as usize].ln() - logprob).abs() < 1e-4, "reply {index}");
         }
     }
+}
+
+#[test]
+fn a_watermark_is_in_the_header_and_its_key_is_not() {
+    let (teacher, dialogues) = (teacher(TEACHER), Dialogues::shipped().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("replies.jsonl");
+    let watermark = forward::Watermark::new(forward::Scheme::Kgw { gamma: 0.25, delta: 4.0 }, 2, [0xab; 32]).unwrap();
+    let drawing = |watermark| Drawing { teacher: &teacher, dialogues: &dialogues, seed: 5, n: 8, sampling: SAMPLING, watermark };
+    drawing(Some(&watermark)).answer(&path, &|_| ()).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("abababab"));
+    let file = ReplyFile::open(&path).unwrap();
+    assert_eq!(file.header.watermark, Some(watermark.record()));
+    let green = |key: &forward::Watermark| -> f64 {
+        file.replies.iter().flat_map(|reply| reply.tokens.windows(3)).map(|ngram| key.score(&ngram[..2], ngram[2])).sum()
+    };
+    assert!(green(&watermark) > 2.0 * green(&watermark.campaign("another")));
+    // Another key and none are other drawings, and ids are their own.
+    let plain = drawn(&teacher, &dialogues, 5, 8);
+    assert!(plain.header.watermark.is_none() && plain.replies[0].request_id != file.replies[0].request_id);
+    assert!(drawing(None).answer(&path, &|_| ()).unwrap_err().to_string().contains(", watermark kgw of key "));
+    assert!(drawing(Some(&watermark.campaign("another"))).answer(&path, &|_| ()).is_err());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod error;
 mod observation;
 mod prompts;
 mod recorder;
+mod watermark;
 
 use pyo3::prelude::*;
 
@@ -22,4 +23,6 @@ mod _native {
     use super::prompts::PromptSet;
     #[pymodule_export]
     use super::recorder::Recorder;
+    #[pymodule_export]
+    use super::watermark::Watermark;
 }

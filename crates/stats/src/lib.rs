@@ -14,6 +14,7 @@ mod error;
 pub mod exchangeable;
 pub mod haar_bound;
 pub mod least_squares;
+pub mod marks;
 pub mod moments;
 pub mod order;
 pub mod p_value;

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Bench) -> Result<(), Error> {
     let model = Model::open(&path).map_err(Error::failed)?;
     let sampler = Sampler::read(&model).map_err(Error::failed)?.map_err(Error::failed)?;
     // Real replies end at a token that ends them; here all have the same length.
-    let options = Options { temperature: 1.0, top_p: None, max_tokens: args.reply, stop: Vec::new() };
+    let options = Options { temperature: 1.0, top_p: None, max_tokens: args.reply, stop: Vec::new(), watermark: None };
     let vocabulary = sampler.vocabulary();
     let prompts: Vec<Vec<u32>> =
         (0..args.dialogues).map(|i| (0..args.prompt).map(|j| ((i * 131 + j * j * 17 + 5) % vocabulary) as u32).collect()).collect();

@@ -11,7 +11,9 @@ pub(crate) mod logits {
     pub(crate) mod residual;
 }
 pub(crate) mod text {
+    pub(crate) mod radioactivity;
     pub(crate) mod released_twin;
+    pub(crate) mod watermark;
 }
 pub(crate) mod tokenizer {
     pub(crate) mod overlap;

@@ -69,6 +69,9 @@ pub struct Replies {
     /// Tokens of a reply.
     #[arg(long, value_name = "N", default_value_t = 96)]
     pub max_tokens: usize,
+    /// Draw with the watermark of this key file. See `filiation watermark key`.
+    #[arg(long, value_name = "KEYFILE")]
+    pub watermark: Option<PathBuf>,
     /// Which.
     #[command(flatten)]
     pub drawn: Drawn,

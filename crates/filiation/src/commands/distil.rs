@@ -57,7 +57,9 @@ fn replies(args: &Replies, printer: &Printer, progress: &Progress) -> Result<(),
     let dialogues = args.drawn.dialogues()?;
     let teacher = teacher(&args.teacher, progress)?;
     let sampling = Sampling { temperature: args.temperature, top_p: args.top_p, max_tokens: args.max_tokens };
-    let drawing = Drawing { teacher: &teacher, dialogues: &dialogues, seed: args.drawn.seed, n: args.dialogues, sampling };
+    let watermark = args.watermark.as_deref().map(super::watermark::drawn_key).transpose()?;
+    let (seed, n) = (args.drawn.seed, args.dialogues);
+    let drawing = Drawing { teacher: &teacher, dialogues: &dialogues, seed, n, sampling, watermark: watermark.as_ref() };
     let start = Instant::now();
     let answered = {
         let phase = progress.steps("replies", args.dialogues);

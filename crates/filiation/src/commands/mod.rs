@@ -15,4 +15,5 @@ pub(crate) mod observe;
 pub(crate) mod outputs;
 pub(crate) mod train;
 pub(crate) mod twins;
+pub(crate) mod watermark;
 pub(crate) mod zoo;

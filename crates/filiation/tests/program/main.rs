@@ -12,6 +12,7 @@ mod distil;
 mod hostile;
 mod lab;
 mod outputs;
+mod watermark;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

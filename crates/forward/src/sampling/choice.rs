@@ -2,6 +2,7 @@
 
 use super::Options;
 use crate::activation::{exp, sum};
+use crate::watermark::{Scheme, Watermark};
 use pulp::Arch;
 
 /// Weights that are added up before the place of a draw is looked for among them.
@@ -12,23 +13,88 @@ const GROUP: usize = 64;
 pub(super) struct Choice {
     weights: Vec<f32>,
     order: Vec<(f32, usize)>,
+    marked: Vec<f32>,
 }
 
 impl Choice {
-    /// The token that is drawn by `uniform`, between 0 and 1, and the logarithm of its probability under the logits as they are.
-    pub(super) fn draw(&mut self, logits: &[f32], options: &Options, uniform: impl FnOnce() -> f64) -> (usize, f32) {
+    /// The token that is drawn by `uniform`, between 0 and 1, and the logarithm of its probability under the logits as they are. The options'
+    /// watermark has its say where there is a window.
+    pub(super) fn draw(
+        &mut self,
+        logits: &[f32],
+        options: &Options,
+        window: Option<&[u32]>,
+        uniform: impl FnOnce() -> f64,
+    ) -> (usize, f32) {
         let (best, largest) = largest(logits);
         let total = self.powers(logits, largest, 1.0);
-        let token = if options.temperature == 0.0 {
-            best
-        } else {
-            let total = if options.temperature == 1.0 { total } else { self.powers(logits, largest, options.temperature) };
-            match options.top_p.filter(|&p| p < 1.0) {
-                Some(p) => self.nucleus(f64::from(p), total, uniform()).unwrap_or(best),
-                None => self.place(uniform() * total).unwrap_or(best),
+        let token = match (&options.watermark, window) {
+            (Some(watermark), Some(window)) => self.marked(logits, (best, largest), options, (watermark, window), uniform),
+            _ => {
+                // At temperature 1 the weights are there.
+                let total = (options.temperature == 1.0).then_some(total);
+                self.plain(logits, (best, largest), total, options, uniform)
             }
         };
         (token, (f64::from(logits[token] - largest) - total.ln()) as f32)
+    }
+
+    fn plain(
+        &mut self,
+        logits: &[f32],
+        (best, largest): (usize, f32),
+        total: Option<f64>,
+        options: &Options,
+        uniform: impl FnOnce() -> f64,
+    ) -> usize {
+        if options.temperature == 0.0 {
+            return best;
+        }
+        let total = total.unwrap_or_else(|| self.powers(logits, largest, options.temperature));
+        match options.top_p.filter(|&p| p < 1.0) {
+            Some(p) => self.nucleus(f64::from(p), total, uniform()).unwrap_or(best),
+            None => self.place(uniform() * total).unwrap_or(best),
+        }
+    }
+
+    fn marked(
+        &mut self,
+        logits: &[f32],
+        (best, most): (usize, f32),
+        options: &Options,
+        (watermark, window): (&Watermark, &[u32]),
+        uniform: impl FnOnce() -> f64,
+    ) -> usize {
+        match watermark.scheme() {
+            Scheme::Kgw { gamma, delta } => {
+                let mut marked = std::mem::take(&mut self.marked);
+                marked.clear();
+                let green = watermark.uniforms(window, logits.len()).into_iter().map(|u| if u < gamma { delta as f32 } else { 0.0 });
+                marked.extend(logits.iter().zip(green).map(|(logit, green)| logit + green));
+                let token = self.plain(&marked, largest(&marked), None, options, uniform);
+                self.marked = marked;
+                token
+            }
+            Scheme::Gumbel if options.temperature == 0.0 => best,
+            Scheme::Gumbel => {
+                let total = self.powers(logits, most, options.temperature);
+                match options.top_p.filter(|&p| p < 1.0) {
+                    Some(p) => {
+                        let (n, _) = self.keep(f64::from(p), total);
+                        self.order.truncate(n);
+                    }
+                    None => {
+                        self.order.clear();
+                        self.order.extend(self.weights.iter().enumerate().map(|(i, &weight)| (weight, i)));
+                    }
+                }
+                // The largest u^(1/p) is the smallest −ln(u)/p, and a common factor of all p changes nothing.
+                let uniforms = watermark.uniforms(window, logits.len());
+                let race =
+                    self.order.iter().filter(|(weight, _)| *weight > 0.0).map(|&(weight, i)| (-uniforms[i].ln() / f64::from(weight), i));
+                race.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map_or(best, |(_, token)| token)
+            }
+        }
     }
 
     /// `e^((x − largest) / temperature)` of all, and their sum.
@@ -60,6 +126,19 @@ impl Choice {
 
     /// A draw from the fewest tokens that have the share `p` of the total; of equal ones, the first.
     fn nucleus(&mut self, p: f64, total: f64, uniform: f64) -> Option<usize> {
+        let (n, kept) = self.keep(p, total);
+        let mut rest = uniform * kept;
+        for &(weight, token) in &self.order[..n] {
+            rest -= f64::from(weight);
+            if rest < 0.0 {
+                return Some(token);
+            }
+        }
+        self.order[..n].last().map(|&(_, token)| token)
+    }
+
+    /// Puts the tokens in order; the first of them have the share `p` of the total: how many, and their weight.
+    fn keep(&mut self, p: f64, total: f64) -> (usize, f64) {
         // All tokens that weigh less than this have together less than 1 − p.
         let least = (1.0 - p) * total / self.weights.len() as f64;
         self.order.clear();
@@ -70,14 +149,7 @@ impl Choice {
             kept += f64::from(self.order[n].0);
             n += 1;
         }
-        let mut rest = uniform * kept;
-        for &(weight, token) in &self.order[..n] {
-            rest -= f64::from(weight);
-            if rest < 0.0 {
-                return Some(token);
-            }
-        }
-        self.order[..n].last().map(|&(_, token)| token)
+        (n, kept)
     }
 }
 
@@ -130,7 +202,7 @@ mod tests {
     use super::*;
 
     fn options(temperature: f32, top_p: Option<f32>) -> Options {
-        Options { temperature, top_p, max_tokens: 1, stop: Vec::new() }
+        Options { temperature, top_p, max_tokens: 1, stop: Vec::new(), watermark: None }
     }
 
     /// `ln` of the shares 1, 2, 4, 1 of 8.
@@ -140,20 +212,21 @@ mod tests {
     fn a_draw_falls_where_the_shares_say() {
         let mut choice = Choice::default();
         for (u, expected) in [(0.0, 0), (0.124, 0), (0.126, 1), (0.374, 1), (0.376, 2), (0.874, 2), (0.876, 3), (0.999, 3)] {
-            assert_eq!(choice.draw(&LOGITS, &options(1.0, None), || u).0, expected, "{u}");
+            assert_eq!(choice.draw(&LOGITS, &options(1.0, None), None, || u).0, expected, "{u}");
         }
         // At temperature 1/2 the shares are squared: 1, 4, 16, 1 of 22.
         for (u, expected) in [(0.045, 0), (0.046, 1), (0.227, 1), (0.228, 2), (0.954, 2), (0.955, 3)] {
-            assert_eq!(choice.draw(&LOGITS, &options(0.5, None), || u).0, expected, "{u}");
+            assert_eq!(choice.draw(&LOGITS, &options(0.5, None), None, || u).0, expected, "{u}");
         }
-        assert_eq!(choice.draw(&LOGITS, &options(0.0, None), || 0.0).0, 2);
+        assert_eq!(choice.draw(&LOGITS, &options(0.0, None), None, || 0.0).0, 2);
     }
 
     #[test]
     fn a_nucleus_is_the_fewest_tokens_of_that_share() {
         let mut choice = Choice::default();
         let mut drawn = |p: f32| {
-            let mut found: Vec<usize> = (0..100).map(|i| choice.draw(&LOGITS, &options(1.0, Some(p)), || f64::from(i) / 100.0).0).collect();
+            let mut found: Vec<usize> =
+                (0..100).map(|i| choice.draw(&LOGITS, &options(1.0, Some(p)), None, || f64::from(i) / 100.0).0).collect();
             found.sort_unstable();
             found.dedup();
             found
@@ -169,9 +242,49 @@ mod tests {
     fn what_was_drawn_is_told_with_its_untempered_probability() {
         let mut choice = Choice::default();
         for options in [options(1.0, None), options(0.3, None), options(2.0, Some(0.6)), options(0.0, None)] {
-            let (token, logprob) = choice.draw(&LOGITS, &options, || 0.5);
+            let (token, logprob) = choice.draw(&LOGITS, &options, None, || 0.5);
             assert_eq!(token, 2);
             assert!((logprob - 0.5f32.ln()).abs() < 1e-6, "{options:?}: {logprob}");
+        }
+    }
+
+    fn marked(scheme: Scheme, temperature: f32, top_p: Option<f32>) -> Options {
+        Options { watermark: Some(Watermark::new(scheme, 1, [3; 32]).unwrap()), ..options(temperature, top_p) }
+    }
+
+    #[test]
+    fn gumbel_max_draws_from_the_tempered_nucleus() {
+        let mut choice = Choice::default();
+        // Shares of 8, or of 7 and 22 with temperature and nucleus.
+        for (temperature, top_p, shares) in
+            [(1.0, None, [1.0, 2.0, 4.0, 1.0]), (0.5, None, [1.0, 4.0, 16.0, 1.0]), (1.0, Some(0.8), [1.0, 2.0, 4.0, 0.0])]
+        {
+            let options = marked(Scheme::Gumbel, temperature, top_p);
+            let (n, mut counts) = (20_000u32, [0.0f64; 4]);
+            // Other windows, other numbers; the seed's own draw is never asked for.
+            (0..n).for_each(|window| counts[choice.draw(&LOGITS, &options, Some(&[window]), || f64::NAN).0] += 1.0);
+            let total: f64 = shares.iter().sum();
+            for (count, share) in counts.into_iter().zip(shares) {
+                let expected = f64::from(n) * share / total;
+                assert!((count - expected).abs() <= 5.0 * expected.sqrt(), "{temperature} {top_p:?}: {counts:?}");
+            }
+        }
+        assert_eq!(choice.draw(&LOGITS, &marked(Scheme::Gumbel, 0.0, None), Some(&[1]), || 0.0).0, 2);
+    }
+
+    #[test]
+    fn green_tokens_weigh_more_and_log_probabilities_are_the_models() {
+        let mut choice = Choice::default();
+        let options = marked(Scheme::Kgw { gamma: 0.5, delta: 50.0 }, 1.0, None);
+        let watermark = options.watermark.clone().unwrap();
+        let shares = [0.125f32, 0.25, 0.5, 0.125];
+        for window in 0..200 {
+            let green: Vec<bool> = (0..4).map(|token| watermark.score(&[window], token) == 1.0).collect();
+            let (token, logprob) = choice.draw(&LOGITS, &options, Some(&[window]), || f64::from(window) / 200.0);
+            assert!(green[token] || !green.contains(&true), "{window}");
+            assert!((logprob - shares[token].ln()).abs() < 1e-6);
+            // Without a window, as if there were no watermark.
+            assert_eq!(choice.draw(&LOGITS, &options, None, || 0.13), choice.draw(&LOGITS, &self::options(1.0, None), None, || 0.13));
         }
     }
 

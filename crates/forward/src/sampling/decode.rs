@@ -149,7 +149,8 @@ impl<'a> Decoder<'a> {
                     return;
                 }
                 let position = sequence.drawn.len();
-                let (token, logprob) = self.choice.draw(logits, self.options, || choice::uniform(seed, position));
+                let window = self.options.watermark.as_ref().and_then(|watermark| watermark.window_of(&sequence.tokens, sequence.given));
+                let (token, logprob) = self.choice.draw(logits, self.options, window, || choice::uniform(seed, position));
                 sequence.drawn.push(token as u32);
                 sequence.logprobs.push(logprob);
                 // The last token of a reply is not read.

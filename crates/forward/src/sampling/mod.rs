@@ -9,9 +9,9 @@ mod decode;
 
 pub(crate) use choice::ln_sum_of_powers;
 
-use crate::NotRunnable;
 use crate::rotary::{Rotary, RotaryTables};
 use crate::training::Trainable;
+use crate::{NotRunnable, Watermark};
 use decode::{Decoder, Sequence};
 use rayon::prelude::*;
 use sources::{FormatError, Model, SourceError};
@@ -39,6 +39,8 @@ pub struct Options {
     pub max_tokens: usize,
     /// Tokens that end a reply.
     pub stop: Vec<u32>,
+    /// What the draws hang on besides the seed. Log-probabilities stay the model's own.
+    pub watermark: Option<Watermark>,
 }
 
 /// What is to be answered.
@@ -127,7 +129,7 @@ impl Sampler {
             return Err(request_error("distributions", found, format!("at most {MAX_DISTRIBUTION_BYTES} bytes in one call")));
         }
         let tasks: Vec<(&[u32], Task)> = sequences.iter().map(|&(tokens, from)| (tokens, Task::Read { from, temperature })).collect();
-        let options = Options { temperature, top_p: None, max_tokens: 0, stop: Vec::new() };
+        let options = Options { temperature, top_p: None, max_tokens: 0, stop: Vec::new(), watermark: None };
         let done = self.run(&tasks, &options, &|_| ())?;
         Ok(done.into_iter().map(|sequence| sequence.distributions).collect())
     }

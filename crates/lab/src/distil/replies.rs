@@ -6,7 +6,7 @@
 use super::teacher::{Teacher, unfit};
 use crate::dialogues::{Dialogues, Subset};
 use crate::{Draws, LabError};
-use forward::{Answer, FinishReason, Sampling};
+use forward::{Answer, FinishReason, Sampling, Watermark, WatermarkRecord};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -39,6 +39,9 @@ pub struct Header {
     pub sampling: Sampling,
     /// What was asked.
     pub dialogues: DialoguesRecord,
+    /// The watermark of the draws, where there is one; its key is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<WatermarkRecord>,
 }
 
 /// Who answered.
@@ -97,6 +100,8 @@ pub struct Drawing<'a> {
     pub n: u64,
     /// How.
     pub sampling: Sampling,
+    /// What the draws hang on besides.
+    pub watermark: Option<&'a Watermark>,
 }
 
 /// What became of it.
@@ -123,6 +128,7 @@ impl Drawing<'_> {
                 seed,
                 subset: dialogues.subset.clone(),
             },
+            watermark: self.watermark.map(Watermark::record),
         }
     }
 
@@ -190,7 +196,7 @@ impl Drawing<'_> {
             Ok((ids, Draws::new(seed, &format!("replies/{index}")).below(1 << 53) as u64))
         };
         let asked: Vec<(Vec<u32>, u64)> = indices.clone().into_par_iter().map(ask).collect::<Result<_, LabError>>()?;
-        let answers = responder.answer(&dialogues.chat, sampling, &asked, advance)?.map_err(refused)?;
+        let answers = responder.answer_marked(&dialogues.chat, sampling, self.watermark, &asked, advance)?.map_err(refused)?;
         let stored = |((index, (_, own)), answer): ((u64, (Vec<u32>, u64)), Answer)| StoredReply {
             request_id: request_id(key, index),
             seed: own,
@@ -224,17 +230,19 @@ impl Header {
     fn described(&self) -> String {
         let Sampling { temperature, top_p, max_tokens } = self.sampling;
         let top_p = top_p.map_or(String::new(), |p| format!(", top p {p}"));
+        let watermark = self.watermark.as_ref().map_or(String::new(), |w| format!(", watermark {} of key {:.12}", w.scheme, w.key_digest));
         format!(
-            "replies of teacher {:.12} by {} to dialogues {} of {:.12} with seed {} at temperature {temperature}{top_p}, {max_tokens} tokens",
+            "replies of teacher {:.12} by {} to dialogues {} of {:.12} with seed {} at temperature {temperature}{top_p}, {max_tokens} tokens{watermark}",
             self.teacher.tensor_root, self.tool, self.dialogues.label, self.dialogues.digest, self.dialogues.seed
         )
     }
 
-    /// What request ids hang on: teacher, sampling and dialogues as the first line writes them.
+    /// What request ids hang on: teacher, sampling, dialogues and watermark as the first line writes them.
     fn key(&self) -> String {
         let sampling = serde_json::to_string(&self.sampling).unwrap_or_default();
         let dialogues = serde_json::to_string(&self.dialogues).unwrap_or_default();
-        format!("{}/{sampling}/{dialogues}", self.teacher.tensor_root)
+        let watermark = self.watermark.as_ref().map_or(String::new(), |w| format!("/{}", serde_json::to_string(w).unwrap_or_default()));
+        format!("{}/{sampling}/{dialogues}{watermark}", self.teacher.tensor_root)
     }
 }
 

@@ -298,7 +298,7 @@ impl Builder<'_> {
             let address = &self.graph.models[name.as_str()].address;
             let replies = self.folder.join("replies").join(format!("{address}-{n}.jsonl"));
             let sampling = Sampling { temperature: 1.0, top_p: None, max_tokens: 48 };
-            Drawing { teacher: &teacher, dialogues: &self.dialogues, seed: 77, n, sampling }.answer(&replies, &|_| ())?;
+            Drawing { teacher: &teacher, dialogues: &self.dialogues, seed: 77, n, sampling, watermark: None }.answer(&replies, &|_| ())?;
             files.push(ReplyFile::open(&replies)?);
             read.push(teacher);
         }

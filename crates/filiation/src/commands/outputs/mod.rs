@@ -2,6 +2,7 @@
 
 mod null_table;
 mod twins;
+mod watermark;
 mod world;
 
 use crate::Error;
@@ -32,7 +33,7 @@ pub(crate) struct Demand {
 type Measure = fn(&World<'_>) -> Result<Section, Error>;
 
 /// In the order of the page.
-const MEASURES: &[(&str, Measure)] = &[("twins", twins::measure)];
+const MEASURES: &[(&str, Measure)] = &[("twins", twins::measure), ("watermark", watermark::measure)];
 
 pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let world = World::new(args.size, &args.work, progress)?;

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::progress::Progress;
 use clap::ValueEnum;
-use forward::Tokenizer;
+use forward::{Tokenizer, Watermark};
 use lab::dialogues::Dialogues;
 use lab::distil::{Curriculum, Drawing, Lesson, ReplyFile, Rewriting, Sampling, Source, Teacher, distil};
 use lab::train::{Request, Schedule, Sizes, Tune, Windows, begin, tokens, train, train_tokenizer};
@@ -143,10 +143,22 @@ impl<'a> World<'a> {
 
     /// What a teacher answers to the prompts of a seed.
     pub(crate) fn replies(&self, name: &str, teacher: &Teacher, seed: u64, n: u64) -> Result<ReplyFile, Error> {
+        self.marked_replies(name, teacher, seed, n, None)
+    }
+
+    /// The same with a watermark.
+    pub(crate) fn marked_replies(
+        &self,
+        name: &str,
+        teacher: &Teacher,
+        seed: u64,
+        n: u64,
+        watermark: Option<&Watermark>,
+    ) -> Result<ReplyFile, Error> {
         let path = self.path(&format!("{name}.jsonl"));
         let sampling = Sampling { temperature: 1.0, top_p: None, max_tokens: 48 };
         let phase = self.progress.steps(&format!("replies {name}"), n);
-        Drawing { teacher, dialogues: &self.dialogues, seed, n, sampling }.answer(&path, &|done| phase.advance(done))?;
+        Drawing { teacher, dialogues: &self.dialogues, seed, n, sampling, watermark }.answer(&path, &|done| phase.advance(done))?;
         Ok(ReplyFile::open(&path)?)
     }
 
