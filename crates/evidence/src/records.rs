@@ -1,10 +1,16 @@
 //! What methods on outputs are given: what an owner kept, and what models say of it. Whoever lacks a part leaves it out, and the methods that
 //! need it say so.
 
+mod answers;
+mod order;
+mod samples;
 mod twins;
 
 use crate::card::Card;
 use crate::method::{MethodError, Outcome};
+pub use answers::{Answers, ControlAnswers, OneAnswerEach};
+pub use order::{OrderScores, ReadDocument};
+pub use samples::{PromptSamples, Sample, Samples};
 pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
 
 /// All that is known of one suspect without its weights.
@@ -12,6 +18,12 @@ pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
 pub struct Records<'a> {
     /// Released replies and their twins, as the suspect finds them.
     pub twins: Option<&'a TwinScores>,
+    /// Documents of a kept training order, as the suspect finds them.
+    pub order: Option<&'a OrderScores>,
+    /// One answer each of several models to the same prompts.
+    pub answers: Option<&'a Answers>,
+    /// Several answers each of two sources to the same prompts.
+    pub samples: Option<&'a Samples>,
     /// Draws permutations and keys.
     pub seed: u64,
 }
