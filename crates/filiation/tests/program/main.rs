@@ -11,6 +11,7 @@ mod describe;
 mod distil;
 mod hostile;
 mod lab;
+mod lineage;
 mod outputs;
 
 use serde_json::Value;

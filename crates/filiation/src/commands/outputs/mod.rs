@@ -1,5 +1,9 @@
 //! `filiation lab outputs small|full`: what tests on outputs find, and how often they find what is not there, on models made for it.
 
+mod agreement;
+mod equality;
+mod nulls;
+mod palimpsest;
 mod world;
 
 use crate::Error;
@@ -7,7 +11,7 @@ use crate::cli::training::Outputs;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use std::path::Path;
-pub(crate) use world::{Size, World};
+pub(crate) use world::{Size, Study, World};
 
 /// What one family of methods gave.
 pub(crate) struct Section {
@@ -30,7 +34,8 @@ pub(crate) struct Demand {
 type Measure = fn(&World<'_>) -> Result<Section, Error>;
 
 /// In the order of the page.
-const MEASURES: &[(&str, Measure)] = &[];
+const MEASURES: &[(&str, Measure)] =
+    &[("palimpsest", palimpsest::measure), ("agreement", agreement::measure), ("equality", equality::measure)];
 
 pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let world = World::new(args.size, &args.work, progress)?;
