@@ -34,7 +34,7 @@ struct Count {
 }
 
 pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
-    let lineages = world.size.choose(3, 8);
+    let lineages = world.size.choose(3, 7);
     let world = &world.compact()?;
     let full = lineages > 3;
     let asked = invented(&world.dialogues, 90, PROMPTS);
@@ -79,7 +79,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
             add(name, "merge of fine-tune and continued", vec![i], None, &model)?;
         }
     }
-    for i in 0..if full { 4 } else { 1 } {
+    for i in 0..if full { 3 } else { 1 } {
         let (teacher, start) = (i, (i + 1) % lineages);
         let replies = world.teacher(&open(&base(teacher))?)?;
         let n = if full { 2_000 } else { 400 };

@@ -30,7 +30,9 @@ struct Member {
 }
 
 pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
-    let n = world.size.choose(1_600, 8_000);
+    let size = world.size;
+    let world = &world.compact()?;
+    let n = size.choose(1_600, 8_000);
     let study = Study { pairs: n, fraction: 0.0, rewriting: 0.0, epochs: 1.0, tune: Tune::Full, rate: 3e-3, seed: 40 };
     let start = world.begun(41)?;
     let documents: Vec<Document> = world
@@ -50,7 +52,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let reader = world.student_in_order("palimpsest-reader", start, &[], &study, KEPT)?;
     member("read in the kept order", &reader, true, false)?;
     let tunes: &[(usize, f64, u64)] =
-        world.size.choose(&[(160, 3e-4, 50)], &[(800, 3e-4, 50), (2_000, 3e-4, 51), (800, 1e-3, 52), (4_000, 1e-3, 53)]);
+        size.choose(&[(160, 3e-4, 50)], &[(800, 3e-4, 50), (2_000, 3e-4, 51), (800, 1e-3, 52), (4_000, 1e-3, 53)]);
     for &(pairs, rate, seed) in tunes {
         let tuned = Study { pairs, rate, seed, ..study.clone() };
         let start = Model::open(&world.path("palimpsest-reader"))?;
@@ -59,7 +61,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     }
     let model = world.stepped("palimpsest-int8", Model::open(&world.path("palimpsest-reader"))?, &["round=int8".into()])?;
     member("int8 of the reader", &model, true, false)?;
-    for seed in 60..world.size.choose(61, 63) {
+    for seed in 60..size.choose(61, 63) {
         let model = world.student_in_order(&format!("palimpsest-other-{seed}"), world.begun(seed)?, &[], &study, seed)?;
         member(&format!("same documents in another order, seed {seed}"), &model, false, false)?;
     }
@@ -68,7 +70,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let base = read(&base, "reference model")?;
 
     let mut page = format!(
-        "A model reads {n} dialogues once, in an order that is kept. The reference model reads the same in another order. `ρ`: documents read later are \
+        "A model of about 0.1 million parameters reads {n} dialogues once, in an order that is kept. The reference model reads the same in another order. `ρ`: documents read later are \
          remembered better.\n\n| suspect | descends | ρ | log10 p, drawn and paired | log10 p, paired alone |\n|---|---|---|---|---|\n"
     );
     let mut worst = f64::NEG_INFINITY;
@@ -94,7 +96,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         ));
     }
 
-    let nulls: Vec<(f64, f64, f64)> = (0..world.size.choose(200u64, 1_000))
+    let nulls: Vec<(f64, f64, f64)> = (0..size.choose(200u64, 1_000))
         .into_par_iter()
         .map(|trial| null(trial, &members[trial as usize % members.len()], &documents, &base))
         .collect::<Result<_, Error>>()?;
