@@ -11,7 +11,7 @@ use crate::cli::training::Outputs;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use std::path::Path;
-pub(crate) use world::{Size, Study, World};
+pub(crate) use world::{Reading, Size, Study, World};
 
 /// What one family of methods gave.
 pub(crate) struct Section {

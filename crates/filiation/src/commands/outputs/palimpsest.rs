@@ -1,7 +1,7 @@
 //! `text.palimpsest`: models that read once, in an order that was kept; fine-tunes of them; and models that read the same in other orders.
 
 use super::nulls::Nulls;
-use super::{Demand, Section, Study, World};
+use super::{Demand, Reading, Section, Study, World};
 use crate::Error;
 use crate::commands::palimpsest::{Document, log_probabilities};
 use crate::one_finding::outcome;
@@ -17,6 +17,9 @@ const KEPT: u64 = 41;
 /// Documents of a null, and orders that each draws.
 const NULL_DOCUMENTS: usize = 1000;
 const NULL_DRAWS: u32 = 499;
+/// Documents of a step: what is read with many others leaves little.
+const BATCH: usize = 2;
+const LARGE_BATCH: usize = 16;
 /// What fine-tunes are asked for.
 const LOG10_BAR: f64 = -8.0;
 
@@ -32,11 +35,12 @@ struct Member {
 pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let size = world.size;
     let world = &world.compact()?;
-    let n = size.choose(1_600, 8_000);
+    let n = size.choose(1_200, 4_000);
     let study = Study { pairs: n, fraction: 0.0, rewriting: 0.0, epochs: 1.0, tune: Tune::Full, rate: 3e-3, seed: 40 };
+    let by = |order: u64| Reading { order, batch: BATCH };
     let start = world.begun(41)?;
     let documents: Vec<Document> = world
-        .reading(&start, &study, KEPT)?
+        .reading(&start, &study, by(KEPT))?
         .into_iter()
         .enumerate()
         .map(|(place, pair)| Document { position: place as u64, prompt: pair.prompt, reply: pair.answer, is_chat: true })
@@ -49,7 +53,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         Ok(())
     };
 
-    let reader = world.student_in_order("palimpsest-reader", start, &[], &study, KEPT)?;
+    let reader = world.student_by("palimpsest-reader", start, &[], &study, by(KEPT))?;
     member("read in the kept order", &reader, true, false)?;
     let tunes: &[(usize, f64, u64)] =
         size.choose(&[(160, 3e-4, 50)], &[(800, 3e-4, 50), (2_000, 3e-4, 51), (800, 1e-3, 52), (4_000, 1e-3, 53)]);
@@ -61,16 +65,19 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     }
     let model = world.stepped("palimpsest-int8", Model::open(&world.path("palimpsest-reader"))?, &["round=int8".into()])?;
     member("int8 of the reader", &model, true, false)?;
+    let start = world.begun(41)?;
+    let model = world.student_by("palimpsest-large-steps", start, &[], &study, Reading { order: KEPT, batch: LARGE_BATCH })?;
+    member(&format!("read in the kept order, {LARGE_BATCH} documents a step"), &model, true, false)?;
     for seed in 60..size.choose(61, 63) {
-        let model = world.student_in_order(&format!("palimpsest-other-{seed}"), world.begun(seed)?, &[], &study, seed)?;
+        let model = world.student_by(&format!("palimpsest-other-{seed}"), world.begun(seed)?, &[], &study, by(seed))?;
         member(&format!("same documents in another order, seed {seed}"), &model, false, false)?;
     }
     // Of no member: what all are held against.
-    let base = world.student_in_order("palimpsest-base", world.begun(70)?, &[], &study, 70)?;
+    let base = world.student_by("palimpsest-base", world.begun(70)?, &[], &study, by(70))?;
     let base = read(&base, "reference model")?;
 
     let mut page = format!(
-        "A model of about 0.1 million parameters reads {n} dialogues once, in an order that is kept. The reference model reads the same in another order. `ρ`: documents read later are \
+        "A model of about 0.1 million parameters reads {n} dialogues once, {BATCH} a step, in an order that is kept. The reference model reads the same in another order. `ρ`: documents read later are \
          remembered better.\n\n| suspect | descends | ρ | log10 p, drawn and paired | log10 p, paired alone |\n|---|---|---|---|---|\n"
     );
     let mut worst = f64::NEG_INFINITY;

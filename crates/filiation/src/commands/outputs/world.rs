@@ -74,6 +74,18 @@ pub(crate) struct Study {
     pub(crate) seed: u64,
 }
 
+/// Pairs of a student's step.
+const BATCH: usize = 16;
+
+/// How a student reads what it learns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Draws the order of the pairs.
+    pub(crate) order: u64,
+    /// Pairs of a step.
+    pub(crate) batch: usize,
+}
+
 impl<'a> World<'a> {
     pub(crate) fn new(size: Size, folder: &Path, progress: &'a Progress) -> Result<Self, Error> {
         let folder = folder.join(size.name());
@@ -172,32 +184,25 @@ impl<'a> World<'a> {
 
     /// A student of some replies; without any, of the dialogues' own answers alone.
     pub(crate) fn student(&self, name: &str, start: Model, teachers: &[&ReplyFile], study: &Study) -> Result<Model, Error> {
-        self.student_in_order(name, start, teachers, study, study.seed)
+        self.student_by(name, start, teachers, study, Reading { order: study.seed, batch: BATCH })
     }
 
-    /// The same, where another seed than the study's draws the order in which it reads.
-    pub(crate) fn student_in_order(
-        &self,
-        name: &str,
-        start: Model,
-        teachers: &[&ReplyFile],
-        study: &Study,
-        order: u64,
-    ) -> Result<Model, Error> {
+    /// The same, with a say in how it reads.
+    pub(crate) fn student_by(&self, name: &str, start: Model, teachers: &[&ReplyFile], study: &Study, by: Reading) -> Result<Model, Error> {
         let path = self.path(name);
         if !path.join("training.json").exists() {
             let curriculum = self.curriculum(teachers, study);
             let phase = self.progress.steps(&format!("teaching {name}"), 1);
-            distil(start, &self.lesson(&curriculum, study, order), &path, &|_, _| ())?;
+            distil(start, &self.lesson(&curriculum, study, by), &path, &|_, _| ())?;
             phase.advance(1);
         }
         Ok(Model::open(&path)?)
     }
 
     /// What a student without a teacher reads, in its order.
-    pub(crate) fn reading(&self, start: &Model, study: &Study, order: u64) -> Result<Vec<Pair>, Error> {
+    pub(crate) fn reading(&self, start: &Model, study: &Study, by: Reading) -> Result<Vec<Pair>, Error> {
         let curriculum = self.curriculum(&[], study);
-        Ok(reading(start, &self.lesson(&curriculum, study, order))?)
+        Ok(reading(start, &self.lesson(&curriculum, study, by))?)
     }
 
     /// A model after steps of the laboratory.
@@ -221,15 +226,15 @@ impl<'a> World<'a> {
         }
     }
 
-    fn lesson<'b>(&'b self, curriculum: &'b Curriculum<'b>, study: &Study, order: u64) -> Lesson<'b> {
+    fn lesson<'b>(&'b self, curriculum: &'b Curriculum<'b>, study: &Study, by: Reading) -> Lesson<'b> {
         Lesson {
             curriculum,
             chat: &self.dialogues.chat,
             epochs: study.epochs,
-            schedule: Schedule { batch: 16, rate: study.rate, ..Schedule::default() },
+            schedule: Schedule { batch: by.batch, rate: study.rate, ..Schedule::default() },
             tune: study.tune.clone(),
             logits: None,
-            seed: order,
+            seed: by.order,
             precision: Precision::Of(Dtype::F32),
         }
     }
