@@ -6,6 +6,7 @@ use crate::records::{Answers, RecordMethod, Records};
 use stats::PValue;
 use stats::holm::holm;
 use stats::mcnemar::{Mcnemar, mcnemar_of};
+use stats::tails::ln_student_sf;
 
 card! {
     /// # Question
@@ -26,7 +27,9 @@ card! {
     /// Prompts are drawn independently from a distribution that was fixed beforehand. The p-value speaks of prompts, given these models: that
     /// an independent model agrees with the reference no more than with the best of the controls is what the controls have to show. So siblings of
     /// the reference (same recipe and data, other draws) belong among them; without siblings, what recipe and data make alike is read as descent. A model
-    /// that is as good as the controls stands first of `k + 1` by chance in one of `k + 1` cases, which the parts state.
+    /// that is like the controls stands first of `k + 1` by chance in one of `k + 1` cases, and with thousands of prompts often significantly so: models
+    /// differ, and McNemar's p-value knows prompts alone. So the parts also hold the reference against the spread of the controls (Student's t, under a
+    /// normal law of models); a small p-value with a small t is no finding.
     /// # Survives
     /// Fine-tuning, rounding, merging and disguises that keep the function, as long as most answers stay.
     /// # Fails when
@@ -50,6 +53,8 @@ card! {
 
 pub(crate) struct Agreement;
 
+/// The part that holds the reference against the spread of the controls.
+const BEYOND: &str = "beyond the controls";
 /// Fewer prompts cannot tell a fine-tune from a sibling.
 const MIN_PROMPTS: usize = 3000;
 
@@ -111,6 +116,7 @@ fn compared(answers: &Answers, prompts: &[usize]) -> Option<Observation> {
         );
         parts.push(Explanation::leaf(format!("with {}", control.name), with_control, "1", words));
     }
+    parts.extend(beyond(with_reference, &answers.controls.iter().map(|control| share(&control.answers)).collect::<Vec<_>>()));
     let k = answers.controls.len();
     let siblings = answers.controls.iter().filter(|control| control.is_sibling).count();
     let rank = format!(
@@ -131,6 +137,21 @@ fn compared(answers: &Answers, prompts: &[usize]) -> Option<Observation> {
         parts,
     };
     Some(Observation::new(delta, n, Some(p_value), explanation))
+}
+
+/// How far the reference lies beyond what the controls differ among themselves, if one more control would be a draw of their normal law. `None` of
+/// fewer than two that differ.
+fn beyond(with_reference: f64, with_controls: &[f64]) -> Option<Explanation> {
+    let k = with_controls.len() as f64;
+    let mean = with_controls.iter().sum::<f64>() / k;
+    let variance = with_controls.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / (k - 1.0);
+    let is_spread = with_controls.len() > 1 && variance > 0.0;
+    is_spread.then(|| {
+        let t = (with_reference - mean) / (variance * (1.0 + 1.0 / k)).sqrt();
+        let log10_p = ln_student_sf(t, k - 1.0) / std::f64::consts::LN_10;
+        let words = format!("the reference beside one more draw of the controls' normal law, Student's t of {k} controls; log10 p {log10_p:.2}, if they are one");
+        Explanation::leaf(BEYOND, t, "t", words)
+    })
 }
 
 #[cfg(test)]
@@ -175,7 +196,9 @@ mod tests {
         assert!(found.statistic > 0.1 && found.p_value.unwrap().log10() < -10.0, "{found:?}");
         assert_eq!(found.p_value.unwrap().from(), stats::NullDistribution::Exact);
         assert!(found.explanation.words.contains("3 controls, 2 of them siblings"), "{}", found.explanation.words);
-        assert_eq!(found.explanation.parts.len(), 5);
+        assert_eq!(found.explanation.parts.len(), 6);
+        let beyond = found.explanation.parts.iter().find(|part| part.label == BEYOND).unwrap();
+        assert!(beyond.value.unwrap() > 5.0, "{beyond:?}");
         let none = observe(&case(3000, 0));
         assert!(none.observed().unwrap().p_value.unwrap().log10() > -2.0);
     }
@@ -206,6 +229,16 @@ mod tests {
         let (one, other) = (one.observed().unwrap(), other.observed().unwrap());
         assert_eq!((one.statistic, one.p_value), (other.statistic, other.p_value));
     }
+
+    #[test]
+    fn the_reference_is_held_against_the_spread_of_the_controls() {
+        // scipy 1.17.1: c = [.5, .52, .57]; t = (.7 - mean(c)) / (std(c, ddof=1) * sqrt(1 + 1/3)); log10(scipy.stats.t.sf(t, 2))
+        let found = beyond(0.7, &[0.5, 0.52, 0.57]).unwrap();
+        assert!((found.value.unwrap() - T_OF_THREE).abs() < 1e-9 && found.words.contains(LOG10_P_OF_THREE), "{found:?}");
+        assert!(beyond(0.7, &[0.5]).is_none() && beyond(0.7, &[0.5, 0.5]).is_none());
+    }
+    const T_OF_THREE: f64 = 4.0832679220297265;
+    const LOG10_P_OF_THREE: &str = "log10 p -1.56";
 
     #[test]
     fn too_few_prompts_or_no_control_is_said() {

@@ -7,6 +7,7 @@ use crate::one_finding::outcome;
 use evidence::{Answers, ControlAnswers, OneAnswerEach, Records};
 use lab::train::{Schedule, Tune};
 use sources::Model;
+use stats::tails::ln_student_sf;
 
 /// What p-values are held against.
 const LEVEL: f64 = 0.01;
@@ -97,89 +98,107 @@ fn judged(members: &[Member], lineages: usize) -> Result<Section, Error> {
         "{} checkpoints: {lineages} lineages of one recipe and corpus, by seed, and their children, of about 0.1 million parameters. Every checkpoint is held \
          against every base that is not itself, on {PROMPTS} prompts. *All siblings*: every other base is a control. *Parent hidden*: bases that the suspect \
          truly comes from are not among the controls of another candidate, which is what an accuser who is wrong would do. Counted as found: p (the largest \
-         over controls) at most {LEVEL}.\n\n| suspects | parent found, all siblings | others named, all siblings | parent found, parent hidden | others named, parent hidden |\n|---|---|---|---|---|\n",
+         over controls) at most {LEVEL}; *and t*: the reference also lies beyond the spread of the controls at {LEVEL} (Student's t).\n\n| suspects | controls | parent found | others \
+         named | parent found, and t | others named, and t |\n|---|---|---|---|---|---|\n",
         members.len()
     );
     let kinds = ["base", "fine-tune", "int8", "continued", "merge of fine-tune and continued", "student"];
-    let (mut open, mut hidden) = (Count::default(), Count::default());
-    let (mut students, mut as_base, mut as_teacher, mut as_teacher_hidden) = (0, 0, 0, 0);
-    let mut spreads: Vec<f64> = Vec::new();
+    // All siblings, then parent hidden; of each by p alone, then by p and t.
+    let mut all: [[Count; 2]; 2] = Default::default();
+    let mut largest = f64::NEG_INFINITY;
+    // Students named their base's; their teacher's; the latter where their base is hidden; the same with t.
+    let (mut students, mut as_base, mut as_teacher) = (0, [0; 2], [[0; 2]; 2]);
     for kind in kinds {
         let suspects: Vec<&Member> = members.iter().filter(|member| member.kind == kind).collect();
         if suspects.is_empty() {
             continue;
         }
-        let mut row = [Count::default(), Count::default()];
+        let mut rows: [[Count; 2]; 2] = Default::default();
         for suspect in &suspects {
-            let is_student = suspect.teacher.is_some();
-            students += usize::from(is_student);
+            students += usize::from(suspect.teacher.is_some());
             for candidate in bases.iter().filter(|base| base.name != suspect.name) {
                 let truly = suspect.kind != "base" && candidate.lineages.iter().all(|lineage| suspect.lineages.contains(lineage));
-                for (hides, row) in [false, true].into_iter().zip(&mut row) {
+                let is_teacher = suspect.teacher.is_some() && candidate.lineages.first() == suspect.teacher.as_ref();
+                for (hides, row) in rows.iter_mut().enumerate() {
                     let is_control = |base: &&&Member| {
                         let is_parent = base.lineages.iter().all(|lineage| suspect.lineages.contains(lineage));
-                        base.name != candidate.name && base.name != suspect.name && !(hides && is_parent)
+                        base.name != candidate.name && base.name != suspect.name && !(hides == 1 && is_parent)
                     };
                     let controls: Vec<&Member> = bases.iter().filter(is_control).copied().collect();
-                    let (p, delta) = tested(candidate, suspect, &controls)?;
-                    let is_named = p <= LEVEL;
-                    if !truly && hides {
-                        spreads.push(delta);
+                    let Tested { p, delta, is_beyond } = tested(candidate, suspect, &controls)?;
+                    if !truly && hides == 1 && delta > largest {
+                        largest = delta;
                     }
-                    match (truly, is_named) {
-                        (true, true) => row.found += 1,
-                        (true, false) => row.missed += 1,
-                        (false, true) => row.wrong += 1,
-                        (false, false) => row.right += 1,
-                    }
-                    if is_student && is_named {
-                        let is_teacher = candidate.lineages.first() == suspect.teacher.as_ref();
-                        as_base += usize::from(truly && !hides);
-                        as_teacher += usize::from(is_teacher && !hides);
-                        as_teacher_hidden += usize::from(is_teacher && hides);
+                    for (with_t, count) in row.iter_mut().enumerate() {
+                        let is_named = p <= LEVEL && (with_t == 0 || is_beyond);
+                        count.add_case(truly, is_named);
+                        as_base[with_t] += usize::from(suspect.teacher.is_some() && truly && is_named && hides == 0);
+                        as_teacher[hides][with_t] += usize::from(is_teacher && is_named);
                     }
                 }
             }
         }
-        let cell = |found: usize, rest: usize| if found + rest == 0 { "–".to_owned() } else { format!("{found} of {}", found + rest) };
-        let [one, other] = &row;
-        page.push_str(&format!(
-            "| {kind} ({}) | {} | {} | {} | {} |\n",
-            suspects.len(),
-            cell(one.found, one.missed),
-            cell(one.wrong, one.right),
-            cell(other.found, other.missed),
-            cell(other.wrong, other.right)
-        ));
-        open.add(one);
-        hidden.add(other);
+        for (name, row) in ["all siblings", "parent hidden"].iter().zip(&rows) {
+            let cells: Vec<String> =
+                row.iter().map(|count| format!("{} | {}", cell(count.found, count.missed), cell(count.wrong, count.right))).collect();
+            page.push_str(&format!("| {kind} ({}) | {name} | {} |\n", suspects.len(), cells.join(" | ")));
+        }
+        all.iter_mut().flatten().zip(rows.iter().flatten()).for_each(|(sum, count)| sum.add(count));
     }
-    spreads.sort_by(f64::total_cmp);
-    let largest = spreads.last().copied().unwrap_or(f64::NAN);
+    let [[open, open_t], [hidden, hidden_t]] = &all;
+    page.push_str("\n| | precision | recall |\n|---|---|---|\n");
+    for (name, count) in [
+        ("all siblings, p alone", open),
+        ("all siblings, p and t", open_t),
+        ("parent hidden, p alone", hidden),
+        ("parent hidden, p and t", hidden_t),
+    ] {
+        page.push_str(&format!("| {name} | {:.3} | {:.3} |\n", count.precision(), count.recall()));
+    }
     page.push_str(&format!(
-        "\n| | all siblings | parent hidden |\n|---|---|---|\n| precision | {:.3} | {:.3} |\n| recall | {:.3} | {:.3} |\n\nStudents that learnt the replies of one base \
-         and started from another: {as_base} of {students} named the child of the base that they started from, {as_teacher} of their teacher; {as_teacher_hidden} of their teacher where the \
-         base that they started from is hidden. The largest `Δ` of a pair that is no descent, parent hidden, is {largest:.4}.\n",
-        open.precision(),
-        hidden.precision(),
-        open.recall(),
-        hidden.recall()
+        "\nOf {students} students that learnt the replies of one base and started from another, by p alone and with t: {} and {} were named the child of the base that they started \
+         from, {} and {} of their teacher; where the base is hidden, {} and {} of their teacher. The largest `Δ` of a pair that is no descent, parent hidden, is {largest:.4}.\n",
+        as_base[0], as_base[1], as_teacher[0][0], as_teacher[0][1], as_teacher[1][0], as_teacher[1][1]
     ));
-    let demand = |what: &str, value: f64, bar: f64| Demand { what: what.into(), found: format!("{value:.3}"), is_met: value >= bar };
-    let demands = vec![
-        demand("agreement: precision ≥ .95, all siblings", open.precision(), 0.95),
-        demand("agreement: recall ≥ .9, all siblings", open.recall(), 0.9),
-        demand("agreement: precision ≥ .95, parent hidden", hidden.precision(), 0.95),
-        Demand {
-            what: "agreement: students named their base's, never their teacher's".into(),
-            found: format!("{as_base} of {students} their base's, {as_teacher} their teacher's ({as_teacher_hidden} with the base hidden)"),
-            is_met: as_base == students && as_teacher == 0,
-        },
-    ];
+    let mut demands = Vec::new();
+    for (name, count) in [("p alone", open), ("p and t", open_t)] {
+        let (precision, recall) = (count.precision(), count.recall());
+        demands.push(Demand {
+            what: format!("agreement, {name}: precision ≥ .95 and recall ≥ .9 at {LEVEL}"),
+            found: format!("{precision:.3} and {recall:.3}"),
+            is_met: precision >= 0.95 && recall >= 0.9,
+        });
+    }
+    demands.push(Demand {
+        what: "agreement, parent hidden, p and t: precision ≥ .95".into(),
+        found: format!("{:.3}", hidden_t.precision()),
+        is_met: hidden_t.precision() >= 0.95,
+    });
+    demands.push(Demand {
+        what: "agreement: students named their base's, never their teacher's".into(),
+        found: format!(
+            "{} of {students} their base's, {} their teacher's ({} with the base hidden)",
+            as_base[0], as_teacher[0][0], as_teacher[1][0]
+        ),
+        is_met: as_base[0] == students && as_teacher[0][0] == 0,
+    });
     Ok(Section { title: "text.agreement".into(), page, demands })
 }
 
+fn cell(found: usize, rest: usize) -> String {
+    if found + rest == 0 { "–".to_owned() } else { format!("{found} of {}", found + rest) }
+}
+
 impl Count {
+    fn add_case(&mut self, is_true: bool, is_named: bool) {
+        match (is_true, is_named) {
+            (true, true) => self.found += 1,
+            (true, false) => self.missed += 1,
+            (false, true) => self.wrong += 1,
+            (false, false) => self.right += 1,
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.found += other.found;
         self.missed += other.missed;
@@ -196,8 +215,15 @@ impl Count {
     }
 }
 
-/// p and `Δ` of a suspect beside a candidate.
-fn tested(candidate: &Member, suspect: &Member, controls: &[&Member]) -> Result<(f64, f64), Error> {
+/// A suspect beside a candidate.
+struct Tested {
+    p: f64,
+    delta: f64,
+    /// Whether the candidate lies beyond the spread of the controls, at the same level.
+    is_beyond: bool,
+}
+
+fn tested(candidate: &Member, suspect: &Member, controls: &[&Member]) -> Result<Tested, Error> {
     let answers = Answers {
         reference: candidate.answers.clone(),
         suspect: suspect.answers.clone(),
@@ -210,5 +236,7 @@ fn tested(candidate: &Member, suspect: &Member, controls: &[&Member]) -> Result<
     let Some(found) = outcome.observed() else {
         return Err(Error::Report(format!("agreement: {}", outcome.why().unwrap_or_default())));
     };
-    Ok((found.p_value.map_or(1.0, stats::PValue::value), found.statistic))
+    let t = found.explanation.parts.iter().find(|part| part.label == "beyond the controls").and_then(|part| part.value);
+    let is_beyond = t.is_some_and(|t| ln_student_sf(t, controls.len() as f64 - 1.0) <= LEVEL.ln());
+    Ok(Tested { p: found.p_value.map_or(1.0, stats::PValue::value), delta: found.statistic, is_beyond })
 }
