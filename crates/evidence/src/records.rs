@@ -1,11 +1,17 @@
 //! What methods on outputs are given: what an owner kept, and what models say of it. Whoever lacks a part leaves it out, and the methods that
 //! need it say so.
 
+mod answers;
+mod order;
+mod samples;
 mod twins;
 mod watermark;
 
 use crate::card::Card;
 use crate::method::{MethodError, Outcome};
+pub use answers::{Answers, ControlAnswers, OneAnswerEach};
+pub use order::{OrderScores, ReadDocument};
+pub use samples::{PromptSamples, Sample, Samples};
 pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
 pub use watermark::{MarkEvidence, MarkTest, MarkedTexts, Radioactivity, Reading, TokenText};
 
@@ -18,6 +24,12 @@ pub struct Records<'a> {
     pub marked: Option<&'a MarkedTexts>,
     /// What the suspect says and predicts, and the key of replies that it may have learnt.
     pub radioactivity: Option<&'a Radioactivity>,
+    /// Documents of a kept training order, as the suspect finds them.
+    pub order: Option<&'a OrderScores>,
+    /// One answer each of several models to the same prompts.
+    pub answers: Option<&'a Answers>,
+    /// Several answers each of two sources to the same prompts.
+    pub samples: Option<&'a Samples>,
     /// Draws permutations and keys.
     pub seed: u64,
 }

@@ -184,7 +184,7 @@ fn relation(kind: RelationKind) -> data::Relation {
     }
 }
 
-fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
+pub(crate) fn null_of(p: PValue) -> (data::NullKind, Option<String>) {
     match p.from() {
         NullDistribution::Exact => (data::NullKind::Exact, None),
         NullDistribution::Permutation { n } => (data::NullKind::Permutation, Some(format!("{n} permutations"))),
@@ -297,7 +297,7 @@ fn remainder(restored: &Restored) -> Vec<data::Remainder> {
     restored.roles.iter().map(of).collect()
 }
 
-fn question(question: Question) -> data::Question {
+pub(crate) fn question(question: Question) -> data::Question {
     match question {
         Question::Derivation => data::Question::Derivation,
         Question::Distillation => data::Question::Distillation,

@@ -1,6 +1,7 @@
 //! The command line: a contract, so its words change only with a major version.
 
 pub mod distil;
+pub mod lineage;
 pub mod training;
 pub mod twins;
 pub mod watermark;
@@ -51,6 +52,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Controls,
     },
+    /// Is the order in which the reference read its training data legible in the suspect? Weight lineage only.
+    Palimpsest(lineage::Palimpsest),
+    /// Does the suspect answer like the reference, more than like any control? Weight lineage only.
+    Agreement(lineage::Agreement),
+    /// Does an endpoint answer like the model that it claims to serve?
+    Equality(lineage::Equality),
     /// What a method tests, survives and fails on.
     Explain(Explain),
     /// Make models with a known history, to test methods on.

@@ -6,8 +6,10 @@ pub mod cli;
 mod commands;
 mod controls;
 mod error;
+mod json_lines;
 pub mod library;
 mod models;
+mod one_finding;
 mod outputs;
 mod page;
 mod printer;
@@ -70,6 +72,9 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
         Command::Twins { command } => commands::twins::run(command, printer, &progress)?,
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
+        Command::Palimpsest(args) => commands::palimpsest::run(args, printer, &progress)?,
+        Command::Agreement(args) => commands::agreement::run(args, printer, &progress)?,
+        Command::Equality(args) => commands::equality::run(args, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,
         Command::Lab { command: cli::Lab::Dialogues(args) } => commands::distil::dialogues(args, printer)?,

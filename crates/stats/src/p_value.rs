@@ -124,7 +124,7 @@ pub fn fisher(p_values: &[PValue]) -> Option<PValue> {
     Some(PValue::new(ln_chi2_sf(statistic, 2.0 * p_values.len() as f64), from))
 }
 
-fn combined(p_values: &[PValue], name: &'static str) -> NullDistribution {
+pub(crate) fn combined(p_values: &[PValue], name: &'static str) -> NullDistribution {
     if p_values.iter().all(|p| p.is_rigorous()) { NullDistribution::Bound { of: name } } else { NullDistribution::Asymptotic { law: name } }
 }
 

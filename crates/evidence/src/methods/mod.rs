@@ -12,6 +12,9 @@ pub(crate) mod logits {
 }
 pub(crate) mod text {
     pub(crate) mod radioactivity;
+    pub(crate) mod agreement;
+    pub(crate) mod equality;
+    pub(crate) mod palimpsest;
     pub(crate) mod released_twin;
     pub(crate) mod watermark;
 }

@@ -11,6 +11,7 @@ mod describe;
 mod distil;
 mod hostile;
 mod lab;
+mod lineage;
 mod outputs;
 mod watermark;
 

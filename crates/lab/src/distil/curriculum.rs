@@ -128,8 +128,8 @@ impl Curriculum<'_> {
     }
 }
 
-/// The pairs in a student's tokens, learnt from the first token of the answer on. Those that are longer than `longest` are cut there; those
-/// whose prompt alone is, are left out and counted.
+/// The pairs in a student's tokens, learnt from the first token of the answer on. Those that are longer than `longest` are cut there; of those
+/// whose prompt alone is, nothing is learnt.
 ///
 /// # Errors
 /// If the tokenizer cannot split one.
@@ -139,7 +139,7 @@ pub(super) fn examples(
     chat: &Chat,
     longest: usize,
     path: &Path,
-) -> Result<(Vec<Example>, usize), LabError> {
+) -> Result<Vec<Option<Example>>, LabError> {
     let refused = |why| unfit(path, why, "a tokenizer that splits the dialogues");
     let example = |pair: &Pair| {
         let mut tokens = chat.asked_ids(tokenizer, &pair.prompt).map_err(refused)?;
@@ -151,7 +151,5 @@ pub(super) fn examples(
         let is_whole = asked > 0 && tokens.len() > asked;
         Ok(is_whole.then_some(Example { tokens, learnt: Learnt::NextTokens(asked.saturating_sub(1)) }))
     };
-    let all: Vec<Option<Example>> = pairs.par_iter().map(example).collect::<Result<_, LabError>>()?;
-    let left_out = all.iter().filter(|example| example.is_none()).count();
-    Ok((all.into_iter().flatten().collect(), left_out))
+    pairs.par_iter().map(example).collect()
 }

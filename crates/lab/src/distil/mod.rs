@@ -15,5 +15,5 @@ pub use curriculum::{Curriculum, Origin, Pair, Source};
 pub use logits::Distilled;
 pub use replies::{Answered, DialoguesRecord, Drawing, Header, REPLIES_SCHEMA, ReplyFile, StoredReply, TeacherRecord};
 pub use rewriting::Rewriting;
-pub use student::{Lesson, distil};
+pub use student::{Lesson, distil, reading};
 pub use teacher::Teacher;

@@ -2,9 +2,9 @@
 
 use super::curriculum::examples;
 use super::teacher::unfit;
-use super::{Curriculum, Distilled, Origin, Teacher};
+use super::{Curriculum, Distilled, Origin, Pair, Teacher};
 use crate::dialogues::Chat;
-use crate::train::{Examples, Made, Progress, Replies, Request, Schedule, Tune, train};
+use crate::train::{Example, Examples, Made, Progress, Replies, Request, Schedule, Tune, train};
 use crate::{LabError, Precision};
 use forward::{Network, Tokenizer};
 use serde_json::{Value, json};
@@ -34,17 +34,37 @@ pub struct Lesson<'a> {
     pub precision: Precision,
 }
 
+/// The pairs that a lesson teaches, in the order in which the student reads them for the first time: what an owner would keep of the training.
+///
+/// # Errors
+/// As [`distil`].
+pub fn reading(student: &Model, lesson: &Lesson<'_>) -> Result<Vec<Pair>, LabError> {
+    let (pairs, examples) = readable(student, lesson)?;
+    let (pairs, examples): (Vec<Pair>, Vec<Example>) =
+        pairs.into_iter().zip(examples).filter_map(|(pair, example)| Some((pair, example?))).unzip();
+    let order = Replies::new(examples.into(), lesson.seed).order(0);
+    Ok(order.into_iter().filter_map(|place| pairs.get(place).cloned()).collect())
+}
+
+/// The pairs, and what the student can read of each.
+fn readable(student: &Model, lesson: &Lesson<'_>) -> Result<(Vec<Pair>, Vec<Option<Example>>), LabError> {
+    let refused = |why| unfit(&student.path, why, "a decoder with a tokenizer beside it");
+    let tokenizer = Tokenizer::of(student).map_err(refused)?;
+    let shape = Network::open(student).map_err(refused)?.shape();
+    let longest = longest(student).min(shape.max_positions.unwrap_or(usize::MAX));
+    let pairs = lesson.curriculum.pairs()?;
+    let examples = examples(&pairs, &tokenizer, lesson.chat, longest, &student.path)?;
+    Ok((pairs, examples))
+}
+
 /// Teaches a student, which is a model as it starts, and writes what it becomes into a new folder.
 ///
 /// # Errors
 /// If the student cannot be trained here, the curriculum does not add up, or the folder is not free.
 pub fn distil(student: Model, lesson: &Lesson<'_>, folder: &Path, advance: &dyn Fn(Progress, usize)) -> Result<Made, LabError> {
-    let refused = |why| unfit(&student.path, why, "a decoder with a tokenizer beside it");
-    let tokenizer = Tokenizer::of(&student).map_err(refused)?;
-    let shape = Network::open(&student).map_err(refused)?.shape();
-    let longest = longest(&student).min(shape.max_positions.unwrap_or(usize::MAX));
-    let pairs = lesson.curriculum.pairs()?;
-    let (examples, left_out) = examples(&pairs, &tokenizer, lesson.chat, longest, &student.path)?;
+    let (pairs, examples) = readable(&student, lesson)?;
+    let left_out = examples.iter().filter(|example| example.is_none()).count();
+    let examples: Vec<Example> = examples.into_iter().flatten().collect();
     if examples.is_empty() {
         return Err(FormatError::new("curriculum", "no pair that the student can read", "at least one").into());
     }
@@ -55,9 +75,11 @@ pub fn distil(student: Model, lesson: &Lesson<'_>, folder: &Path, advance: &dyn 
     let replies = Replies::new(examples.into(), lesson.seed);
     let steps = replies.steps(lesson.epochs, lesson.schedule.batch);
     let schedule = Schedule { steps, warmup: lesson.schedule.warmup.min(steps / 10), ..lesson.schedule };
+    let vocabulary =
+        Network::open(&student).map_err(|why| unfit(&student.path, why, "a decoder with a tokenizer beside it"))?.shape().vocabulary;
     let distilled = lesson.logits.map(|(teacher, temperature)| {
         let of = (&teacher.responder.sampler, teacher.tensor_root.as_str());
-        Distilled::new(&replies, of, shape.vocabulary, (longest, schedule.batch), temperature)
+        Distilled::new(&replies, of, vocabulary, (longest, schedule.batch), temperature)
     });
     let distilled = distilled.transpose()?;
     let examples: &dyn Examples = match &distilled {

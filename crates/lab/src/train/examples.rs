@@ -109,6 +109,11 @@ impl Replies {
         Self { all, order, digest }
     }
 
+    /// Places of the sequences in the order in which an epoch, counted from 0, reads them.
+    pub fn order(&self, epoch: usize) -> Vec<usize> {
+        Draws::new(self.order, &format!("replies/{epoch}")).order(self.all.len())
+    }
+
     /// Steps that read everything so many times.
     pub fn steps(&self, epochs: f64, batch: usize) -> usize {
         (epochs * self.all.len() as f64 / batch.max(1) as f64).ceil() as usize
@@ -123,7 +128,7 @@ impl Examples for Replies {
         let example = |place: usize| {
             let epoch = place / n;
             if drawn.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                drawn = Some((epoch, Draws::new(self.order, &format!("replies/{epoch}")).order(n)));
+                drawn = Some((epoch, self.order(epoch)));
             }
             drawn.as_ref().map(|(_, order)| self.all[order[place % n]].clone())
         };
@@ -150,6 +155,9 @@ mod tests {
             replies.batch(step, 4).iter().for_each(|example| *read.entry(example.tokens[0]).or_default() += 1);
         }
         assert!(read.len() == 10 && read.values().all(|&n| n == 2), "{read:?}");
+        let first: Vec<usize> = (0..3).flat_map(|step| replies.batch(step, 4)).map(|example| example.tokens[0] as usize).collect();
+        assert_eq!(first[..10], replies.order(0));
+        assert_eq!(first[10..], replies.order(1)[..2]);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 mod null_table;
 mod twins;
 mod watermark;
+mod agreement;
+mod equality;
+mod nulls;
+mod palimpsest;
 mod world;
 
 use crate::Error;
@@ -10,7 +14,7 @@ use crate::cli::training::Outputs;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use std::path::Path;
-pub(crate) use world::{Size, World};
+pub(crate) use world::{Reading, Size, Study, World};
 
 /// What one family of methods gave.
 pub(crate) struct Section {
@@ -33,7 +37,13 @@ pub(crate) struct Demand {
 type Measure = fn(&World<'_>) -> Result<Section, Error>;
 
 /// In the order of the page.
-const MEASURES: &[(&str, Measure)] = &[("twins", twins::measure), ("watermark", watermark::measure)];
+const MEASURES: &[(&str, Measure)] = &[
+    ("twins", twins::measure),
+    ("watermark", watermark::measure),
+    ("palimpsest", palimpsest::measure),
+    ("agreement", agreement::measure),
+    ("equality", equality::measure),
+];
 
 pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let world = World::new(args.size, &args.work, progress)?;

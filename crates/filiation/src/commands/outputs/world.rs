@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use clap::ValueEnum;
 use forward::{Tokenizer, Watermark};
 use lab::dialogues::Dialogues;
-use lab::distil::{Curriculum, Drawing, Lesson, ReplyFile, Rewriting, Sampling, Source, Teacher, distil};
+use lab::distil::{Curriculum, Drawing, Lesson, Pair, ReplyFile, Rewriting, Sampling, Source, Teacher, distil, reading};
 use lab::train::{Request, Schedule, Sizes, Tune, Windows, begin, tokens, train, train_tokenizer};
 use lab::{Dtype, Precision};
 use serde_json::{Value, json};
@@ -74,6 +74,18 @@ pub(crate) struct Study {
     pub(crate) seed: u64,
 }
 
+/// Pairs of a student's step.
+const BATCH: usize = 16;
+
+/// How a student reads what it learns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Draws the order of the pairs.
+    pub(crate) order: u64,
+    /// Pairs of a step.
+    pub(crate) batch: usize,
+}
+
 impl<'a> World<'a> {
     pub(crate) fn new(size: Size, folder: &Path, progress: &'a Progress) -> Result<Self, Error> {
         let folder = folder.join(size.name());
@@ -82,6 +94,14 @@ impl<'a> World<'a> {
         let corpus = corpus(&dialogues, 1);
         let tokenizer = train_tokenizer(&corpus, TOKENS)?;
         Ok(Self { size, dialogues, progress, folder, tokenizer })
+    }
+
+    /// The same with the small models, whatever is measured: for measurements that need many.
+    pub(crate) fn compact(&self) -> Result<Self, Error> {
+        let folder = self.folder.join("compact");
+        std::fs::create_dir_all(&folder).map_err(|error| Error::Io { action: "create", path: folder.clone(), error })?;
+        let (dialogues, tokenizer) = (self.dialogues.clone(), self.tokenizer.clone());
+        Ok(Self { size: Size::Small, dialogues, progress: self.progress, folder, tokenizer })
     }
 
     /// The sizes of every model here: about a million parameters, or a tenth of that.
@@ -115,18 +135,30 @@ impl<'a> World<'a> {
 
     /// A model that was trained from nothing: `seed` draws its weights, `corpus` and `order` what it reads.
     pub(crate) fn trained(&self, name: &str, seed: u64, corpus_seed: u64, order: u64) -> Result<Model, Error> {
+        let schedule = Schedule { steps: self.size.choose(200, 500), batch: 16, warmup: 25, rate: 3e-3, ..Schedule::default() };
+        self.trained_on(name, || self.begun(seed), corpus_seed, order, schedule)
+    }
+
+    /// A model that reads a corpus, from whatever it starts as; `order` draws what it reads when.
+    pub(crate) fn trained_on(
+        &self,
+        name: &str,
+        start: impl FnOnce() -> Result<Model, Error>,
+        corpus_seed: u64,
+        order: u64,
+        schedule: Schedule,
+    ) -> Result<Model, Error> {
         let path = self.path(name);
         if !path.join("training.json").exists() {
-            let start = self.begun(seed)?;
+            let start = start()?;
             let tokenizer = Tokenizer::of(&start).map_err(|why| FormatError::new("tokenizer", why.0, "one that splits texts").at(&path))?;
             let ids = tokens(&tokenizer, &corpus(&self.dialogues, corpus_seed))?;
-            let schedule = Schedule { steps: self.size.choose(200, 500), batch: 16, warmup: 25, rate: 3e-3, ..Schedule::default() };
             let request = Request {
                 folder: &path,
                 schedule,
                 examples: &Windows::new(ids, LENGTH, order),
                 tune: Tune::Full,
-                seed,
+                seed: order,
                 precision: Precision::Of(Dtype::F32),
                 history: json!({}),
             };
@@ -164,31 +196,59 @@ impl<'a> World<'a> {
 
     /// A student of some replies; without any, of the dialogues' own answers alone.
     pub(crate) fn student(&self, name: &str, start: Model, teachers: &[&ReplyFile], study: &Study) -> Result<Model, Error> {
+        self.student_by(name, start, teachers, study, Reading { order: study.seed, batch: BATCH })
+    }
+
+    /// The same, with a say in how it reads.
+    pub(crate) fn student_by(&self, name: &str, start: Model, teachers: &[&ReplyFile], study: &Study, by: Reading) -> Result<Model, Error> {
         let path = self.path(name);
         if !path.join("training.json").exists() {
-            let curriculum = Curriculum {
-                teachers: teachers.iter().map(|file| Source { file, weight: 1.0 }).collect(),
-                dialogues: &self.dialogues,
-                n: study.pairs,
-                fraction: study.fraction,
-                rewriting: Rewriting::new(&self.dialogues.synonyms, study.rewriting, study.seed),
-                seed: study.seed,
-            };
-            let lesson = Lesson {
-                curriculum: &curriculum,
-                chat: &self.dialogues.chat,
-                epochs: study.epochs,
-                schedule: Schedule { batch: 16, rate: study.rate, ..Schedule::default() },
-                tune: study.tune.clone(),
-                logits: None,
-                seed: study.seed,
-                precision: Precision::Of(Dtype::F32),
-            };
+            let curriculum = self.curriculum(teachers, study);
             let phase = self.progress.steps(&format!("teaching {name}"), 1);
-            distil(start, &lesson, &path, &|_, _| ())?;
+            distil(start, &self.lesson(&curriculum, study, by), &path, &|_, _| ())?;
             phase.advance(1);
         }
         Ok(Model::open(&path)?)
+    }
+
+    /// What a student without a teacher reads, in its order.
+    pub(crate) fn reading(&self, start: &Model, study: &Study, by: Reading) -> Result<Vec<Pair>, Error> {
+        let curriculum = self.curriculum(&[], study);
+        Ok(reading(start, &self.lesson(&curriculum, study, by))?)
+    }
+
+    /// A model after steps of the laboratory.
+    pub(crate) fn stepped(&self, name: &str, model: Model, steps: &[String]) -> Result<Model, Error> {
+        let path = self.path(name);
+        if !path.join("disguise.json").exists() {
+            let request = lab::Request { folder: &path, steps, seed: 1, precision: Precision::Of(Dtype::F32) };
+            lab::disguise(model, &request, &|_| (), &|_| ())?;
+        }
+        Ok(Model::open(&path)?)
+    }
+
+    fn curriculum<'b>(&'b self, teachers: &[&'b ReplyFile], study: &Study) -> Curriculum<'b> {
+        Curriculum {
+            teachers: teachers.iter().map(|file| Source { file, weight: 1.0 }).collect(),
+            dialogues: &self.dialogues,
+            n: study.pairs,
+            fraction: study.fraction,
+            rewriting: Rewriting::new(&self.dialogues.synonyms, study.rewriting, study.seed),
+            seed: study.seed,
+        }
+    }
+
+    fn lesson<'b>(&'b self, curriculum: &'b Curriculum<'b>, study: &Study, by: Reading) -> Lesson<'b> {
+        Lesson {
+            curriculum,
+            chat: &self.dialogues.chat,
+            epochs: study.epochs,
+            schedule: Schedule { batch: by.batch, rate: study.rate, ..Schedule::default() },
+            tune: study.tune.clone(),
+            logits: None,
+            seed: by.order,
+            precision: Precision::Of(Dtype::F32),
+        }
     }
 }
 

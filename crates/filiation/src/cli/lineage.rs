@@ -1,0 +1,79 @@
+//! Arguments of `palimpsest`, `agreement` and `equality`: lineage and identity from what models answer.
+
+use super::Format;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `palimpsest`.
+#[derive(Debug, Args)]
+pub struct Palimpsest {
+    /// The order in which the reference read its data, drawn at random by its owner: JSON lines `{"text"}` or `{"prompt", "reply"}`, each with a
+    /// `"position"` unless the lines stand in the order.
+    pub order: PathBuf,
+    /// The model that is questioned: a weight file, a folder, or the id of a model in the Hub cache.
+    pub suspect: PathBuf,
+    /// A model that did not read in this order, in the same forms; what both find likely is taken away.
+    #[arg(long, value_name = "MODEL")]
+    pub base: PathBuf,
+    /// How to print the finding.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Of the orders that are drawn.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `agreement`.
+#[derive(Debug, Args)]
+pub struct Agreement {
+    /// The model that is claimed to be the origin: a weight file, a folder, or the id of a model in the Hub cache.
+    pub reference: PathBuf,
+    /// The model that is questioned, in the same forms.
+    pub suspect: PathBuf,
+    /// An independent model; can be given several times.
+    #[arg(long, value_name = "MODEL", required_unless_present = "sibling")]
+    pub control: Vec<PathBuf>,
+    /// A control that is a sibling of the reference: the same recipe and data, other draws; can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub sibling: Vec<PathBuf>,
+    /// Ask these prompts instead of invented ones: JSON lines `{"prompt"}`, with a `"begun"` where the answer's beginning is given.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// Prompts that are invented; fewer than 3,000 are not enough.
+    #[arg(long, value_name = "N", default_value_t = 3000, conflicts_with = "prompts")]
+    pub n: u64,
+    /// How to print the finding.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Of the prompts that are invented.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `equality`.
+#[derive(Debug, Args)]
+pub struct Equality {
+    /// The model that an endpoint claims to serve: a file of samples (`.jsonl`, JSON lines `{"prompt", "reply"}`, several a prompt, with a
+    /// `"logprob"` where it is known), or a model on this machine, which is sampled.
+    pub model: PathBuf,
+    /// What the endpoint answered, in the same forms.
+    pub endpoint: PathBuf,
+    /// Prompts that are invented where both are models; else those of the file are asked.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub n: u64,
+    /// Answers that a model on this machine draws to each prompt.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub samples: u64,
+    /// What its logits are divided by before a draw.
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    pub temperature: f32,
+    /// Tokens of an answer that it draws.
+    #[arg(long, value_name = "N", default_value_t = 48)]
+    pub max_tokens: usize,
+    /// How to print the finding.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Of everything that is drawn.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
