@@ -92,6 +92,13 @@ pub struct TwinsTest {
     pub differences: Vec<f64>,
 }
 
+impl TwinsTest {
+    /// The interval, where it is known and finite.
+    pub(crate) fn finite_interval(&self) -> Option<[f64; 2]> {
+        self.interval.filter(|[low, high]| low.is_finite() && high.is_finite())
+    }
+}
+
 /// What so many requests would find.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

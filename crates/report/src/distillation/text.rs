@@ -24,7 +24,7 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         Some(twins) => {
             let test = |test: &TwinsTest| {
                 let interval = test
-                    .interval
+            .finite_interval()
                     .map_or_else(String::new, |[low, high]| format!(" ({} to {})", four_decimals(low), four_decimals(high)));
                 let p = p_in_words(test.log10_p, test.null);
                 format!("{}{interval}, z {}, {p}, {} requests", four_decimals(test.effect), numbers::z(test.z), numbers::grouped(test.requests))

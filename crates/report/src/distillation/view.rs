@@ -152,7 +152,7 @@ fn worth(twins: &TwinsPicture) -> &'static str {
 
 fn effect_sentence(twins: &TwinsPicture) -> String {
     let test = &twins.primary;
-    let interval = test.interval.map_or_else(String::new, |[low, high]| {
+    let interval = test.finite_interval().map_or_else(String::new, |[low, high]| {
         format!(" (95 % interval {} to {})", four_decimals(low), four_decimals(high))
     });
     format!(
@@ -208,7 +208,7 @@ fn row(check: &Check<'_>) -> Row {
         clusters: test.clusters,
         effect: four_decimals(test.effect),
         interval: test
-            .interval
+            .finite_interval()
             .map_or_else(|| "–".to_owned(), |[low, high]| format!("{} to {}", four_decimals(low), four_decimals(high))),
         z: numbers::z(test.z),
         p: numbers::p_value(test.log10_p, Some(test.null)),
@@ -233,7 +233,7 @@ fn measured(report: &Report, twins: &TwinsPicture) -> Vec<(&'static str, String)
         (fewest, most) if fewest == most => numbers::grouped(most),
         (fewest, most) => format!("{} to {}", numbers::grouped(fewest), numbers::grouped(most)),
     };
-    let base = match twins.beta {
+    let base = match twins.beta.filter(|beta| beta.is_finite()) {
         Some(beta) => format!("taken away with the weight {}", numbers::plain(beta)),
         None => "none".to_owned(),
     };

@@ -142,7 +142,19 @@ fn card() -> Card {
     }
 }
 
-/// What `data/wording.toml` makes of these numbers; the sentences are the verdict's, and copied here by hand.
+/// The sentences are those of `data/wording.toml`; the numbers in braces are the picture's.
+fn filled(statement: &str, twins: &TwinsPicture) -> String {
+    let power = |log10: f64| format!("10^{:.0}", log10.ceil());
+    let of = |test: &Option<TwinsTest>| test.as_ref().map_or(0.0, |test| test.log10_p);
+    statement
+        .replace("{effect}", &format!("{:.4}", twins.primary.effect))
+        .replace("{least}", &format!("{:.4}", twins.detectable))
+        .replace("{power}", &power(twins.log10_p))
+        .replace("{base}", &power(of(&twins.base_alone)))
+        .replace("{placebo}", &power(of(&twins.placebo)))
+        .replace("{p}", &format!("{:.2}", 10f64.powf(twins.log10_p)))
+}
+
 fn verdict(twins: &TwinsPicture, conclusion: Conclusion, statement: &str, would_help: Option<&str>) -> Verdict {
     Verdict {
         question: Question::Distillation,
@@ -175,6 +187,7 @@ fn report(drawn: &Drawn, conclusion: Conclusion, statement: &str, would_help: Op
         parts: vec![Explanation::value("least effect found", twins.detectable, "nats a token")],
         ..Finding::default()
     };
+    let statement = &filled(statement, &twins);
     let answer = verdict(&twins, conclusion, statement, would_help);
     let suspect = side("models/assistant-7b", 61, 12);
     Report {
@@ -218,7 +231,7 @@ pub(crate) fn distilled() -> Report {
     report(
         &SUPPORTED,
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 200 requests more probable than their twins by 0.0517 nats a token, and a model that did not depend on which were released would show this much with a probability of at most 10^-6 (a rigorous upper bound).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 200 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound).",
         None,
     )
 }
@@ -227,7 +240,7 @@ pub(crate) fn not_distilled() -> Report {
     report(
         &Drawn { requests: 900, effects: [0.0; 3], declared: 0.04, ..SUPPORTED },
         Conclusion::NoEvidenceOfDistillation,
-        "There is no evidence that the suspect was trained on replies that the reference released: those of 900 requests do not stand out from their twins (p = 0.5), and a difference of 0.0400 nats a token, the smallest that was declared to matter, would have been found with a probability of at least 0.9.",
+        "There is no evidence that the suspect was trained on replies that the reference released: those of 900 requests do not stand out from their twins (p ≤ {p}), and a difference of 0.0400 nats a token, the smallest that was declared to matter, would have been found with a probability of at least 0.9.",
         None,
     )
 }
@@ -239,7 +252,7 @@ pub(crate) fn too_few_replies() -> Report {
     report(
         &drawn,
         Conclusion::Inconclusive,
-        "The evidence allows no conclusion on distillation: released replies do not stand out from their twins at the level of 10^-6 (p ≤ 0.1), but 60 requests are too few: they reliably show differences from 0.0900 nats a token on, and one of 0.0200 was declared to matter.",
+        "The evidence allows no conclusion on distillation: released replies do not stand out from their twins at the level of 10^-6 (p ≤ {p}), but 60 requests are too few: they reliably show differences from {least} nats a token on, and one of 0.0200 was declared to matter.",
         Some(&help),
     )
 }
@@ -250,9 +263,9 @@ const CHECK_HELP: &str =
 /// The twins came from another setting of the sampler: the base sees it too.
 pub(crate) fn failed_base() -> Report {
     report(
-        &Drawn { effects: [0.11, 0.08, 0.06], ..SUPPORTED },
+        &Drawn { effects: [0.11, 0.08, 0.0], ..SUPPORTED },
         Conclusion::Inconclusive,
-        "The evidence allows no conclusion on distillation: the public base, which saw neither, tells released replies from their twins in the suspect's place (p ≤ 10^-6), so they differ for another reason than training.",
+        "The evidence allows no conclusion on distillation: the public base, which saw neither, tells released replies from their twins in the suspect's place (p ≤ {base}), so they differ for another reason than training.",
         Some(CHECK_HELP),
     )
 }
@@ -261,7 +274,7 @@ pub(crate) fn failed_placebo() -> Report {
     report(
         &Drawn { effects: [0.05, 0.0, 0.06], ..SUPPORTED },
         Conclusion::Inconclusive,
-        "The evidence allows no conclusion on distillation: replies that went to others stand out from their twins too (p ≤ 10^-4), so released replies differ from twins for another reason than training.",
+        "The evidence allows no conclusion on distillation: replies that went to others stand out from their twins too (p ≤ {placebo}), so released replies differ from twins for another reason than training.",
         Some(CHECK_HELP),
     )
 }
@@ -271,7 +284,7 @@ pub(crate) fn distilled_in_batches() -> Report {
     let mut report = report(
         &Drawn { requests: 600, batches: 3, twins: 3, ..SUPPORTED },
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 600 requests more probable than their twins by 0.0511 nats a token, and a model that did not depend on which were released would show this much with a probability of at most 10^-9 (a rigorous upper bound).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 600 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound).",
         None,
     );
     beside(&mut report, super::independent(), Some(true));
@@ -305,7 +318,7 @@ pub(crate) fn endpoint() -> Report {
     let mut report = report(
         &Drawn { requests: 400, effects: [0.06, 0.0, 0.0], twins: 1, has_checks: false, ..SUPPORTED },
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by 0.0600 nats a token, and a model that did not depend on which were released would show this much with a probability of at most 10^-7 (a rigorous upper bound) (exploratory: the replies and twins were not committed before the suspect was opened).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound) (exploratory: the replies and twins were not committed before the suspect was opened).",
         None,
     );
     report.case.suspect = Side {

@@ -7,10 +7,10 @@ use crate::numbers::{self, four_decimals};
 use std::fmt::Write as _;
 
 /// Height of a panel; the style sheet's `--panel` is the same.
-const PANEL: f64 = 132.0;
+const PANEL: f64 = 148.0;
 /// From the top of a panel: where its bars end and stand, and where its mean lies.
-const BARS: (f64, f64) = (18.0, 92.0);
-const MEAN: f64 = 108.0;
+const BARS: (f64, f64) = (42.0, 104.0);
+const MEAN: f64 = 121.0;
 const AXIS: f64 = 46.0;
 /// Bars from end to end; an odd number would put one across zero.
 const N_BARS: usize = 48;
@@ -32,7 +32,7 @@ pub(crate) fn draw(checks: &[Check<'_>]) -> Figure {
     let mut sizes: Vec<f64> = checks.iter().flat_map(|check| &check.test.differences).map(|d| d.abs()).filter(|d| d.is_finite()).collect();
     sizes.sort_by(f64::total_cmp);
     let reach = sizes.get((sizes.len() as f64 * WITHIN) as usize).or(sizes.last()).copied().unwrap_or(1.0);
-    let ends = checks.iter().flat_map(|check| check.test.interval.into_iter().flatten().chain([check.test.effect]));
+    let ends = checks.iter().flat_map(|check| check.test.finite_interval().into_iter().flatten().chain([check.test.effect]));
     let reach = ends.map(f64::abs).filter(|end| end.is_finite()).fold(reach, |reach: f64, end| if end > reach { end } else { reach });
     let axis = Axis::new(-1.08 * reach, 1.08 * reach);
     let bottom = PANEL * checks.len() as f64;
@@ -92,18 +92,18 @@ fn panel(plot: &mut Wide, axis: Axis, top: f64, check: &Check<'_>) {
     plot.line((0.0, top + BARS.1), (100.0, top + BARS.1), "rail");
     let y = top + MEAN;
     let x = axis.at(test.effect);
-    let [low, high] = test.interval.unwrap_or([test.effect; 2]).map(|end| axis.at(end));
+    let [low, high] = test.finite_interval().unwrap_or([test.effect; 2]).map(|end| axis.at(end));
     plot.line((low, y), (high, y), line);
     for end in [low, high] {
         plot.line((end, y - 4.0), (end, y + 4.0), line);
     }
     plot.circle((x, y), 5.5, mark, &effect_in_words(test));
-    let (place, room) = if x > 55.0 { (low, Side::Left) } else { (high, Side::of_room(x)) };
-    plot.text((place, y + 4.5), room, 10.0, if check.is_suspect { "ours" } else { "theirs" }, &effect_in_words(test));
+    let (place, room) = if x > 70.0 { (low, Side::Left) } else { (high, Side::Right) };
+    plot.text((place, y + 4.5), room, 10.0, if check.is_suspect { "ours" } else { "theirs" }, &four_decimals(test.effect));
 }
 
 fn effect_in_words(test: &TwinsTest) -> String {
-    match test.interval {
+    match test.finite_interval() {
         Some([low, high]) => format!("{} ({} to {})", four_decimals(test.effect), four_decimals(low), four_decimals(high)),
         None => four_decimals(test.effect),
     }

@@ -23,7 +23,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Option<Figure> {
     let log = |n: u64| (n.max(1) as f64).log10();
     let x_axis = Axis::new(log(first.requests), log(last.requests));
     let test = &twins.primary;
-    let [low, high] = test.interval.unwrap_or([test.effect; 2]);
+    let [low, high] = test.finite_interval().unwrap_or([test.effect; 2]);
     let largest = |values: &[f64]| values.iter().copied().filter(|v| v.is_finite()).fold(0.0f64, |most, v| if v > most { v } else { most });
     // The left end of the curve, which few requests reach, may leave the field.
     let top_value = 1.12 * largest(&[high, twins.effect, 2.0 * twins.detectable]);
@@ -59,8 +59,14 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Option<Figure> {
     plot.line((x, y(low)), (x, y(high)), "own-interval");
     plot.circle((x, y(test.effect)), 6.5, "suspect-dot", &format!("observed: {}", four_decimals(test.effect)));
     let side = Side::of_room(x);
-    plot.text((x, y(test.effect) + 4.5), side, 12.0, "ours halo", &format!("observed: {}", four_decimals(test.effect)));
-    if (y(twins.detectable) - y(test.effect)).abs() > 20.0 {
+    // The words of the declared effect stand above its line, so those of an effect close to it stand below.
+    let beside = match y(test.effect) {
+        at if (at - declared).abs() < 24.0 => (if at > declared { at } else { declared }) + 20.0,
+        at => at + 4.5,
+    };
+    plot.text((x, beside), side, 12.0, "ours halo", &format!("observed: {}", four_decimals(test.effect)));
+    let is_apart = |other: f64| (y(twins.detectable) - other).abs() > 24.0;
+    if is_apart(y(test.effect)) && is_apart(declared) && is_apart(beside) {
         plot.text((x, y(twins.detectable) - 6.0), side, 10.0, "axis halo", &format!("found reliably: {}", four_decimals(twins.detectable)));
     }
     plot.text((50.0, bottom + 38.0), Side::Middle, 0.0, "axis", "requests");

@@ -9,7 +9,7 @@ const TOP: f64 = 58.0;
 const BOX: (f64, f64) = (112.0, 32.0);
 /// Where the replies and the two columns of bars begin.
 const REPLIES: f64 = 112.0;
-const COLUMNS: [f64; 2] = [246.0, 350.0];
+const COLUMNS: [f64; 2] = [242.0, 350.0];
 /// Lengths of the bars: alike but for chance, and with the released one above.
 const BARS: [[f64; 3]; 2] = [[52.0, 57.0, 49.0], [84.0, 55.0, 51.0]];
 
@@ -26,7 +26,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Figure {
     svg.rect(0.5, centre - 24.0, 78.0, 48.0, "box");
     svg.text((39.5, centre - 3.0), Anchor::Middle, "value", "a logged");
     svg.text((39.5, centre + 13.0), Anchor::Middle, "value", "request");
-    let heads = [["what its service", "could have said"], ["to a model that", "never saw them"], ["trained on the", "released one"]];
+    let heads = [["what its service", "could have said"], ["to a model that", "saw none"], ["to one trained", "on the first"]];
     for (x, lines) in [REPLIES, COLUMNS[0], COLUMNS[1]].into_iter().zip(heads) {
         for (i, line) in lines.into_iter().enumerate() {
             svg.text((x, 16.0 + 16.0 * i as f64), Anchor::Start, "axis", line);
@@ -46,7 +46,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Figure {
         svg.line((x, TOP - 6.0), (x, middle(last) + BOX.1 / 2.0 + 6.0), "zero");
     }
     let bottom = middle(last) + BOX.1 / 2.0;
-    svg.text((COLUMNS[0], bottom + 26.0), Anchor::Start, "tick", "bars: probability that it gives each");
+    svg.text((COLUMNS[0], bottom + 26.0), Anchor::Start, "tick", "bars: probability of each");
     let title = "One request".to_owned();
     let caption = "To a model that never depended on what was released, the released reply is one of several like it. To one that was \
                    trained on it, it stands out. One request says next to nothing; hundreds together do."
