@@ -1,6 +1,8 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
 mod attention;
+#[cfg_attr(not(test), expect(dead_code, reason = "`filiation twins test` calls it"))]
+pub(crate) mod records;
 
 use crate::cli::{Compare, Run};
 use crate::models::Compared;
@@ -51,7 +53,7 @@ pub(crate) fn report(examined: &Examined<'_>) -> data::Report {
     let pairs = given.correspondence.pairs.iter().map(|pair| (given.suspect.weights[pair.suspect].label(), pair)).collect();
     data::Report {
         schema: data::SCHEMA.to_owned(),
-        tool: data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() },
+        tool: tool(),
         case: data::Case {
             reference: side(case.reference),
             suspect: side(case.suspect),
@@ -89,10 +91,15 @@ pub(crate) fn report(examined: &Examined<'_>) -> data::Report {
         limits: case.verdict.limits.clone(),
         custody,
         command: Some(command(case)),
+        ..data::Report::default()
     }
 }
 
-fn side(compared: &Compared) -> data::Side {
+fn tool() -> data::Tool {
+    data::Tool { name: "filiation".into(), version: env!("CARGO_PKG_VERSION").into(), commit: env!("FILIATION_COMMIT").into() }
+}
+
+pub(crate) fn side(compared: &Compared) -> data::Side {
     let Compared { model, custody, observation, .. } = compared;
     let subject = observation.as_ref().map(|observation| &observation.subject);
     data::Side {
@@ -108,10 +115,11 @@ fn side(compared: &Compared) -> data::Side {
             Some(subject) => Some(subject.n_layers as u64),
             None => model.binding.as_ref().map(|b| b.n_blocks() as u64),
         },
+        model: None,
     }
 }
 
-fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
+pub(crate) fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
     custody
         .files
         .iter()
@@ -206,7 +214,25 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             }
         })
         .collect();
-    let mut finding = data::Finding { method: card.id.into(), question: question(card.question), controls, ..data::Finding::default() };
+    let mut finding = data::Finding { controls, ..observed(card, outcome) };
+    if let Some(o) = outcome.observed() {
+        if let Some(profile) = &o.profile {
+            similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
+        }
+        finding.attention = o.attention.as_deref().map(|claim| attention::claim(case, claim));
+        finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
+        finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
+            label: r.kind.name().into(),
+            words: r.words.clone(),
+            ..data::Explanation::default()
+        }));
+    }
+    finding
+}
+
+/// What every method observes, without its parts.
+fn observed(card: &Card, outcome: &Outcome) -> data::Finding {
+    let mut finding = data::Finding { method: card.id.into(), question: question(card.question), ..data::Finding::default() };
     match outcome {
         Outcome::Observed(o) => {
             let null = o.p_value.map(null_of);
@@ -217,16 +243,6 @@ fn finding(case: &Examined<'_>, pairs: &PairsByLabel<'_>, index: usize, card: &C
             finding.null_detail = null.and_then(|(_, detail)| detail);
             finding.n = Some(o.n as u64);
             finding.words = Some(o.explanation.words.clone());
-            if let Some(profile) = &o.profile {
-                similarity(&mut finding, profile, case.verdict.margins.get(card.id), &case.wording.synthetic);
-            }
-            finding.attention = o.attention.as_deref().map(|claim| attention::claim(case, claim));
-            finding.parts = o.explanation.parts.iter().map(|part| explanation(case, pairs, part)).collect();
-            finding.parts.extend(o.relations.iter().map(|r| data::Explanation {
-                label: r.kind.name().into(),
-                words: r.words.clone(),
-                ..data::Explanation::default()
-            }));
         }
         Outcome::NotApplicable { why } => {
             finding.outcome = data::Outcome::NotApplicable;

@@ -1,4 +1,4 @@
-//! The two pages that a comparison can be given as, and how either reaches the user.
+//! The pages that a report can be given as, and how each reaches the user.
 
 use crate::cli::{Format, Pair};
 use crate::printer::Printer;
@@ -13,6 +13,9 @@ pub(crate) enum Page {
     Report,
     /// What a claimed correlation of attention is worth.
     AttentionClaim,
+    /// Whether the suspect was trained on what the reference released.
+    #[cfg_attr(not(test), expect(dead_code, reason = "`filiation twins test` asks for it"))]
+    Distillation,
 }
 
 impl Page {
@@ -21,6 +24,7 @@ impl Page {
         match self {
             Self::Report => "compare",
             Self::AttentionClaim => "claim attention",
+            Self::Distillation => "twins test",
         }
     }
 
@@ -28,6 +32,7 @@ impl Page {
         match self {
             Self::Report => "report.html",
             Self::AttentionClaim => "claim.html",
+            Self::Distillation => "distillation.html",
         }
     }
 
@@ -36,6 +41,7 @@ impl Page {
         let html = match self {
             Self::Report => report::html::render(report),
             Self::AttentionClaim => report::claim::render(report),
+            Self::Distillation => report::distillation::render(report),
         };
         let html = html.map_err(|e| Error::Report(e.to_string()))?;
         whole::write(folder, &[("report.json", &as_json(report)?), (self.file(), &html)])
@@ -43,16 +49,22 @@ impl Page {
 
     /// Writes what was asked for and prints the result.
     pub(crate) fn deliver(self, report: &Report, pair: &Pair, printer: &Printer) -> Result<(), Error> {
+        self.deliver_to(report, pair.report.as_deref(), pair.format, printer)
+    }
+
+    /// The same for a command without a pair of models.
+    pub(crate) fn deliver_to(self, report: &Report, folder: Option<&Path>, format: Format, printer: &Printer) -> Result<(), Error> {
         let mut written = None;
-        if let Some(folder) = &pair.report {
+        if let Some(folder) = folder {
             self.write(report, folder)?;
             written = Some(folder.join(self.file()).display().to_string());
         }
         let options = report::text::Options { colour: printer.colour(), written_to: written.as_deref() };
-        match (pair.format, self) {
+        match (format, self) {
             (Format::Json, _) => printer.result(&as_json(report)?),
             (Format::Text, Self::Report) => printer.result(&report::text::render(report, options)),
             (Format::Text, Self::AttentionClaim) => printer.result(&report::claim::text(report, options)),
+            (Format::Text, Self::Distillation) => printer.result(&report::distillation::text(report, options)),
         }
     }
 }

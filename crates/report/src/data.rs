@@ -7,13 +7,17 @@
 mod attention;
 mod finding;
 mod picture;
+mod plan;
 mod side;
+mod twins;
 mod verdict;
 
 pub use attention::{AttentionClaim, ClaimHead, ClaimLikelihood, ClaimMap, ClaimMeasure, ClaimRow, ClaimRowKind, ClaimUnit, HeadPair};
 pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
+pub use plan::{Answer, Primary, TwoQuestions};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};
+pub use twins::{CurvePoint, TwinsPicture, TwinsTest};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 
 use schemars::JsonSchema;
@@ -33,8 +37,14 @@ pub struct Report {
     pub tool: Tool,
     /// What was compared.
     pub case: Case,
+    /// The one test that may conclude, where one was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<Primary>,
     /// One conclusion per question that was asked.
     pub verdicts: Vec<Verdict>,
+    /// Derivation and distillation side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub two_questions: Option<TwoQuestions>,
     /// What each method observed, or why it did not.
     pub findings: Vec<Finding>,
     /// The cards of the methods named in `findings` and `notRun`.
@@ -72,7 +82,9 @@ impl Default for Report {
             schema: SCHEMA.to_owned(),
             tool: Tool::default(),
             case: Case::default(),
+            primary: None,
             verdicts: Vec::new(),
+            two_questions: None,
             findings: Vec::new(),
             cards: Vec::new(),
             pictures: Pictures::default(),

@@ -12,8 +12,10 @@ mod margins;
 mod remainder;
 mod scope;
 mod svg;
+pub(crate) mod twins;
 mod undone;
 pub(crate) mod validation;
+mod wide;
 
 use crate::data::{Report, TensorMatch};
 use serde::Serialize;

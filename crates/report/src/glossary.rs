@@ -18,6 +18,8 @@ enum Place {
     EveryPage,
     /// On the pages where it occurs.
     WhereItOccurs,
+    /// On the pages of tests on released replies.
+    WithTwins,
     /// On none: a word of the code and its docs.
     NoPage,
 }
@@ -28,6 +30,10 @@ const fn always(term: &'static str, meaning: &'static str) -> Term {
 
 const fn term(term: &'static str, meaning: &'static str) -> Term {
     Term { term, meaning, place: Place::WhereItOccurs }
+}
+
+const fn twins(term: &'static str, meaning: &'static str) -> Term {
+    Term { term, meaning, place: Place::WithTwins }
 }
 
 const fn code(term: &'static str, meaning: &'static str) -> Term {
@@ -83,13 +89,21 @@ pub const TERMS: &[Term] = &[
         "claim",
         "What a model card or a config says of a model's origin, licence or relation. Shown beside the findings; nothing is concluded from it.",
     ),
+    twins("cluster", "Requests that share one fate because they have the same prompt or conversation; they move together in the test."),
     term("coincidences", "Units whose nearest neighbour in the other model, mutually, carries their own index."),
-    code("conclusion", "Supports derivation, supports independence, or inconclusive."),
+    code(
+        "conclusion",
+        "Of derivation: supported, independence supported, or inconclusive. Of distillation: supported, no evidence, or inconclusive.",
+    ),
     code(
         "constant",
         "A tensor that no training touched: position ids, frequency tables, masks, Fourier bases. Unrelated models share them, so they are set apart.",
     ),
     code("container", "The file format that holds a checkpoint: safetensors, GGUF, PyTorch zip, ONNX, npz, CTranslate2."),
+    twins(
+        "commitment",
+        "A digest of replies and twins that was published before the suspect was opened, so that nobody could choose them by what it says.",
+    ),
     term(
         "control",
         "A model that is known to be independent of the reference, measured in the same way. It shows what models have in common without \
@@ -103,7 +117,13 @@ pub const TERMS: &[Term] = &[
         "The suspect's weights are a function of the reference's trained weights, or both descend from one trained ancestor.",
     ),
     always("digest", "A short value computed from bytes; equal digests mean equal bytes."),
-    code("distillation", "Training a model on another's outputs. It leaves no trace in weights and is a question of its own."),
+    term("distillation", "Training a model on another's outputs. It leaves no trace in weights and is a question of its own."),
+    twins(
+        "e-value",
+        "Evidence that multiplies over batches that share no cluster: at most 1 on average if the null hypothesis holds, so that 1,000 is as \
+         rare as a p-value of 0.001.",
+    ),
+    twins("effect", "How much more probable released replies are than their twins, in nats for each token."),
     code("encoding", "How stored bytes become numbers: F32, BF16, Q4_K."),
     term("exact", "A kind of p-value: the distribution of the statistic under the null hypothesis is known, whatever the data."),
     code(
@@ -129,22 +149,34 @@ pub const TERMS: &[Term] = &[
         "null distribution",
         "What a statistic does under the null hypothesis: exact, by permutation, a bound, or asymptotic. Part of every p-value's type.",
     ),
-    always("null hypothesis", "What a p-value assumes: here, that the two models were initialised independently."),
+    always("null hypothesis", "What a p-value assumes; the card of each method names its own."),
     code("observation", "What a method gives: a statistic, perhaps a p-value, and how the number came about."),
     term(
         "observation file",
         "What one model does on one set of prompts, in a file that is compared in the model's place: it holds no weights, and names the digest of \
          the weights that it was made of.",
     ),
+    twins(
+        "minimum detectable effect",
+        "The smallest effect that the test finds, at its level, as often as declared. Less may be there and be missed.",
+    ),
+    twins("nat", "The unit of natural logarithms: a token that is a nat more probable is 2.72 times as probable."),
     always("p-value", "The chance, if the null hypothesis holds, of an observation at least as extreme as this one."),
     term("partial", "A relation: only some of the tensors are shared, the embeddings for example."),
     term("permutation", "A kind of p-value: counted over random reorderings; never below one in their number."),
     term("permuted", "A relation: the hidden units stand in another order."),
     term("prompts", "The texts that all models of a report were run on; their digest says which."),
+    twins("placebo", "Replies that went to others. They must show no effect; if they do, the twins were not drawn as the replies were."),
     term("pruned", "A relation: weights or units were removed."),
+    twins(
+        "public base",
+        "A public model that the suspect may come from and that saw neither replies nor twins. Its part is taken away, and it is tested in the \
+         suspect's place.",
+    ),
     term("quantized", "A relation: the same values, stored with fewer bits."),
     always("reference", "The model that the suspect is held against."),
     code("relation", "How the suspect differs from the reference, given derivation; spelled as the Hub spells it where it has a word."),
+    twins("released reply", "The one of its possible replies that the reference's service gave to a request."),
     term("rescaled", "A relation: scales were moved from some tensors to others, which changes nothing that the model computes."),
     always("role", "The place of a tensor in a network, whatever the file calls it: attention query, MLP up, embedding."),
     term("rotated", "A relation: the residual stream is written in another basis, which changes nothing that the model computes."),
@@ -173,6 +205,7 @@ pub const TERMS: &[Term] = &[
     ),
     code("tap", "A place of a forward pass where numbers are told: attention, residual stream, MLP units, logits."),
     always("tensor root", "A digest over the digests of all tensors; equal for equal values, whatever the file format."),
+    twins("twin", "A reply that could as well have been released: drawn later by the same snapshot, prompt and sampler."),
     term("unit", "One hidden neuron of a block: a row of the matrices that write it and a column of the one that reads it."),
     term(
         "unit matching",
@@ -188,11 +221,12 @@ pub const TERMS: &[Term] = &[
     ),
     term("vocabulary-changed", "A relation: tokens were cut or added."),
     term("weights", "The numbers that training sets."),
-    always("z", "Standard score: the distance of a statistic from what independence predicts, in standard deviations."),
+    always("z", "Standard score: the distance of a statistic from what the null hypothesis predicts, in standard deviations."),
 ];
 
 /// The terms that every page uses, and those that occur in `text`, a report as JSON: as words, in the id of a method, or as a key.
 pub(crate) fn used_in(text: &str) -> Vec<Term> {
+    let has_twins = text.contains("\"twins\":");
     let text = text.to_lowercase();
     let occurs = |term: &str| {
         let term = term.to_lowercase();
@@ -200,9 +234,22 @@ pub(crate) fn used_in(text: &str) -> Vec<Term> {
     };
     TERMS
         .iter()
-        .filter(|entry| entry.place == Place::EveryPage || entry.place == Place::WhereItOccurs && occurs(entry.term))
+        .filter(|entry| match entry.place {
+            Place::EveryPage => true,
+            Place::WhereItOccurs => occurs(entry.term),
+            Place::WithTwins => has_twins,
+            Place::NoPage => false,
+        })
         .copied()
         .collect()
+}
+
+/// Words of weights, which a page about outputs does not use.
+const OF_WEIGHTS: &[&str] = &["block", "role", "scope", "unit", "view"];
+
+/// The same for the page of the answer on distillation.
+pub(crate) fn used_in_distillation(text: &str) -> Vec<Term> {
+    used_in(text).into_iter().filter(|entry| !OF_WEIGHTS.contains(&entry.term)).collect()
 }
 
 #[cfg(test)]

@@ -3,22 +3,27 @@
 //! The template escapes every value; only [`crate::figures`] and [`prose`] hand it markup, and both escape what they are given.
 
 use crate::data::{
-    Card, Claim, Conclusion, CustodyFile, Finding, MarginOutcome, NullKind, Outcome, PValue, Report, Side, SyntheticControls, Verdict,
+    Card, Claim, Conclusion, CustodyFile, Finding, MarginOutcome, NullKind, Outcome, PValue, Question, Report, Side, SyntheticControls, Verdict,
 };
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};
 use crate::validation::Validation;
-use crate::{RenderError, claim, json, names, numbers, words};
+use crate::{RenderError, claim, distillation, json, names, numbers, words};
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 /// The frame of every page, the pages in it, and what they share.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("page.html", include_str!("html/page.html")),
     ("report.html", include_str!("html/report.html")),
     ("claim.html", include_str!("html/claim.html")),
     ("attention.html", include_str!("html/attention.html")),
+    ("distillation.html", include_str!("html/distillation.html")),
+    ("twins.html", include_str!("html/twins.html")),
+    ("verdict.html", include_str!("html/verdict.html")),
+    ("finding.html", include_str!("html/finding.html")),
+    ("questions.html", include_str!("html/questions.html")),
     ("figure.html", include_str!("html/figure.html")),
     ("validation.html", include_str!("html/validation.html")),
 ];
@@ -44,6 +49,17 @@ pub(crate) fn claim_page(report: &Report) -> Result<String, RenderError> {
     let text = serde_json::to_string(&claim::findings(report).collect::<Vec<_>>())?;
     let frame = Frame::of(report, |_| glossary::used_in(&text))?;
     fill("claim.html", &ClaimPage { frame, why_none: claim::why_none(report) })
+}
+
+/// The page of the answer on distillation alone.
+pub(crate) fn distillation_page(report: &Report) -> Result<String, RenderError> {
+    let page = DistillationPage {
+        frame: Frame::of(report, glossary::used_in_distillation)?,
+        verdicts: report.verdicts.iter().filter(|v| v.question == Question::Distillation).map(verdict).collect(),
+        findings: report.findings.iter().map(|f| finding(f, &report.cards)).collect(),
+        why_none: distillation::why_none(report),
+    };
+    fill("distillation.html", &page)
 }
 
 /// The page of a validation.
@@ -76,6 +92,12 @@ struct Frame<'a> {
     report: &'a Report,
     /// What a correlation of attention is worth, where it was measured.
     attention: Option<claim::View>,
+    /// What released replies show beside their twins, where that was tested.
+    twins: Option<distillation::View>,
+    /// The one test that may conclude, where one was declared.
+    declared: Option<distillation::Declared>,
+    /// Derivation and distillation side by side.
+    questions: Option<distillation::Questions>,
     sides: Vec<(&'static str, Vec<(&'static str, String)>)>,
     files: Vec<(&'static str, &'a CustodyFile)>,
     glossary: Vec<Term>,
@@ -86,7 +108,7 @@ impl<'a> Frame<'a> {
     fn of(report: &'a Report, words_of: impl FnOnce(&str) -> Vec<Term>) -> Result<Self, RenderError> {
         // First, because it refuses numbers that are not finite with a sentence.
         let text = json::render(report)?;
-        let mut names = names::short(&[&report.case.reference.path, &report.case.suspect.path]).into_iter();
+        let mut names = names::short(&[report.case.reference.name(), report.case.suspect.name()]).into_iter();
         let (reference, suspect) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         Ok(Self {
             style: Value::from_safe_string(STYLE.to_owned()),
@@ -95,6 +117,9 @@ impl<'a> Frame<'a> {
             suspect,
             report,
             attention: claim::of(report).map(|measured| claim::View::of(report, measured)),
+            twins: distillation::of(report).map(|twins| distillation::View::of(report, twins)),
+            declared: report.primary.as_ref().map(distillation::Declared::of),
+            questions: report.two_questions.as_ref().map(distillation::Questions::of),
             sides: sides(report),
             files: report.custody.iter().map(|file| (words::side(file.side), file)).collect(),
             glossary: words_of(&text),
@@ -132,6 +157,16 @@ struct ClaimPage<'a> {
     why_none: String,
 }
 
+/// What the template of the answer on distillation is filled with.
+#[derive(Serialize)]
+struct DistillationPage<'a> {
+    #[serde(flatten)]
+    frame: Frame<'a>,
+    verdicts: Vec<VerdictView>,
+    findings: Vec<FindingView<'a>>,
+    why_none: String,
+}
+
 fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("number", |v: Option<f64>| v.map_or_else(dash, numbers::plain));
     environment.add_filter("fixed", |v: Option<f64>| v.map_or_else(dash, numbers::four_decimals));
@@ -160,6 +195,8 @@ struct VerdictView {
     /// The conclusion as it stands in the JSON: the class of the banner.
     class: Conclusion,
     question: &'static str,
+    /// Whether it is about outputs, which share no part of the suspect.
+    is_of_outputs: bool,
     conclusion: &'static str,
     statement: String,
     would_help: Option<String>,
@@ -191,10 +228,11 @@ fn verdict(verdict: &Verdict) -> VerdictView {
     VerdictView {
         class: verdict.conclusion,
         question: words::question(verdict.question),
+        is_of_outputs: verdict.question != Question::Derivation,
         conclusion: words::conclusion(verdict.question, verdict.conclusion),
         statement: verdict.statement.clone(),
         would_help: verdict.would_help.clone(),
-        chance: verdict.p_value.as_ref().map(chance),
+        chance: verdict.p_value.as_ref().map(|p| chance(verdict.question, p)),
         log10_lr: verdict.log10_lr,
         log10_lr_bounds: verdict.log10_lr_bounds,
         calibration: verdict.calibration.clone(),
@@ -210,10 +248,10 @@ fn verdict(verdict: &Verdict) -> VerdictView {
     }
 }
 
-fn chance(p: &PValue) -> ChanceView {
+fn chance(question: Question, p: &PValue) -> ChanceView {
     ChanceView {
         words: words::chance_in_words(p),
-        sentence: words::chance_sentence(p),
+        sentence: words::chance_sentence(question, p),
         kind: words::null_cell(Some(p.null), p.null_detail.as_deref()),
         meaning: words::null_kind_meaning(p.null),
         method: p.method.clone(),
@@ -328,23 +366,36 @@ fn sides(report: &Report) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
 }
 
 fn facts(side: &Side) -> Vec<(&'static str, String)> {
+    if side.is_endpoint() {
+        return endpoint_facts(side);
+    }
     let mut facts = vec![
         ("path", side.path.clone()),
         ("family", side.family.clone().unwrap_or_else(|| "none that is known; compared by content".to_owned())),
-        ("parameters", numbers::grouped(side.n_parameters)),
+        ("parameters", if side.n_parameters > 0 { numbers::grouped(side.n_parameters) } else { "not known".to_owned() }),
     ];
     let number = |n: u64| numbers::grouped(n);
     facts.extend(side.n_layers.map(|n| ("blocks", number(n))));
     facts.extend(side.n_tensors.map(|n| ("tensors", number(n))));
     facts.extend(side.format.clone().map(|format| ("format", format)));
     facts.extend(side.encoding.clone().map(|encoding| ("encoding", encoding)));
-    facts.push(("SHA-256", side.sha256.clone()));
-    facts.push(("tensor root", side.tensor_root.clone()));
+    let digests = [("SHA-256", &side.sha256), ("tensor root", &side.tensor_root)];
+    facts.extend(digests.into_iter().filter(|(_, digest)| !digest.is_empty()).map(|(label, digest)| (label, digest.clone())));
+    facts
+}
+
+/// An endpoint shows what it answers, and no file.
+fn endpoint_facts(side: &Side) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("address", side.path.clone())];
+    facts.extend(side.model.clone().map(|model| ("model", model)));
+    facts.extend(side.family.clone().map(|family| ("family", family)));
+    facts.extend((side.n_parameters > 0).then(|| ("parameters", numbers::grouped(side.n_parameters))));
+    facts.push(("weights", "not seen: an endpoint shows what it answers, and no file".to_owned()));
     facts
 }
 
 /// A remark as markup: powers of ten raised, `code` set as code, minus signs that align with digits, long numbers grouped.
-fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let mut out = String::new();
     for (i, piece) in text.split('`').enumerate() {
         let closed = i + 1 < text.split('`').count();

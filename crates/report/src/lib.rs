@@ -5,6 +5,7 @@
 
 pub mod claim;
 pub mod data;
+pub mod distillation;
 mod error;
 mod figures;
 pub mod glossary;

@@ -1,6 +1,6 @@
 //! The report on a terminal: the sentence, the chance, the scope, a small table. At most 80 columns; meaning is never colour alone.
 
-use crate::data::{Conclusion, Finding, MarginOutcome, NullKind, Outcome, Report, Scope, SyntheticControls, Verdict};
+use crate::data::{Conclusion, Finding, MarginOutcome, NullKind, Outcome, Report, Scope, Side, SyntheticControls, Verdict};
 use crate::numbers;
 use crate::words;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -31,8 +31,8 @@ pub fn render(report: &Report, options: Options<'_>) -> String {
         page.verdict(verdict);
         page.blank();
     }
-    page.fact("reference", &side(&report.case.reference.path, report.case.reference.n_parameters));
-    page.fact("suspect", &side(&report.case.suspect.path, report.case.suspect.n_parameters));
+    page.fact("reference", &side(&report.case.reference));
+    page.fact("suspect", &side(&report.case.suspect));
     page.findings(&report.findings);
     for not_run in &report.not_run {
         page.fact("not run", &format!("{}: {}", not_run.method, not_run.why));
@@ -61,12 +61,8 @@ impl Page {
         if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// A label and its value, continued under the value.
     fn fact(&mut self, label: &str, value: &str) {
-        for (i, line) in wrap(&printable(value), WIDTH - LABEL - 1).into_iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            self.lines.push(format!("{label:<LABEL$} {line}"));
-        }
+        self.lines.extend(fact(label, value));
     }
 
     fn verdict(&mut self, verdict: &Verdict) {
@@ -179,6 +175,12 @@ impl Page {
     }
 }
 
+/// A label and its value, continued under the value.
+pub(crate) fn fact(label: &str, value: &str) -> Vec<String> {
+    let lines = wrap(&printable(value), WIDTH - LABEL - 1).into_iter().enumerate();
+    lines.map(|(i, line)| format!("{:<LABEL$} {line}", if i == 0 { label } else { "" })).collect()
+}
+
 /// Methods by their reason, in the order of the first of each.
 pub(crate) fn by_reason<'a>(whys: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, Vec<&'a str>)> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -214,8 +216,14 @@ fn range_of(values: impl Iterator<Item = f64>) -> Option<String> {
     Some(if low == high { low } else { format!("{low}{between}{high}") })
 }
 
-fn side(path: &str, n_parameters: u64) -> String {
-    format!("{path} ({} parameters)", numbers::parameters(n_parameters))
+/// A model with its size, where that is known.
+pub(crate) fn side(side: &Side) -> String {
+    let model = side.model.as_ref().map_or_else(String::new, |model| format!(", model {model}"));
+    match side.n_parameters {
+        _ if side.is_endpoint() => format!("{} (endpoint{model})", side.path),
+        0 => format!("{}{model}", side.path),
+        n => format!("{} ({} parameters)", side.path, numbers::parameters(n)),
+    }
 }
 
 /// A bar of [`BAR`] columns in eighths; empty cells stay visible.

@@ -7,6 +7,8 @@ use crate::numbers::{Chance, chance, p_value};
 pub fn conclusion(question: Question, conclusion: Conclusion) -> &'static str {
     match (question, conclusion) {
         (_, Conclusion::Inconclusive) => "Inconclusive",
+        (_, Conclusion::SupportsDistillation) => "Evidence of training on released replies",
+        (_, Conclusion::NoEvidenceOfDistillation) => "No evidence of training on released replies",
         (Question::Distillation, Conclusion::SupportsDerivation) => "Supports distillation over independence",
         (Question::Distillation, Conclusion::SupportsIndependence) => "Supports independence over distillation",
         (_, Conclusion::SupportsDerivation) => "Supports derivation over independence",
@@ -59,8 +61,11 @@ pub fn chance_in_words(p: &PValue) -> String {
 }
 
 /// Whether a p-value excludes chance, in a sentence that names the null hypothesis.
-pub fn chance_sentence(p: &PValue) -> String {
+pub fn chance_sentence(question: Question, p: &PValue) -> String {
     match chance(p.log10) {
+        _ if question == Question::Distillation => "The chance of a difference at least this large for a model that does not depend on \
+                                                    which replies were released."
+            .to_owned(),
         Chance::Plain => "Independently initialised models show an agreement like this one as a matter of course.".to_owned(),
         Chance::OneIn(_) | Chance::OneInPower(_) => "The chance of an agreement at least this strong between two models that were \
                                                      initialised independently."

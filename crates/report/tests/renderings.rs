@@ -1,6 +1,7 @@
 //! What every rendering of every kind of report promises.
 
 mod claims;
+mod distillations;
 mod samples;
 
 use report::data::{Explanation, Report, TensorRef};
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-fn all() -> [(&'static str, Report); 12] {
+fn all() -> [(&'static str, Report); 16] {
     [
         ("derived", samples::derived()),
         ("large", samples::derived_with(48)),
@@ -23,6 +24,10 @@ fn all() -> [(&'static str, Report); 12] {
         ("claimed-of-a-stranger", samples::claimed_of_a_stranger()),
         ("claimed-without-controls", samples::claimed_without_controls()),
         ("claimed-of-another-shape", samples::claimed_of_another_shape()),
+        ("distilled", samples::distilled()),
+        ("too-few-replies", samples::too_few_replies()),
+        ("endpoint", samples::endpoint()),
+        ("untested", samples::untested()),
     ]
 }
 

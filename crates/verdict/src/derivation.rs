@@ -274,7 +274,7 @@ fn chance(strongest: Option<&StrongestP>, beyond_chance: bool, wording: &Wording
 }
 
 /// `0.04`, or `10^-4229` where decimals would not be read; rounded up.
-fn probability(p: &PValue) -> String {
+pub(crate) fn probability(p: &PValue) -> String {
     let log10 = p.log10();
     if log10 <= -3.0 {
         return format!("10^{:.0}", log10.ceil());
@@ -286,7 +286,7 @@ fn probability(p: &PValue) -> String {
 }
 
 /// With the relation that its kind allows: `p = 1`, `p ≤ 0.37`, `p ≈ 0.37`.
-fn p_in_brackets(p: &PValue) -> String {
+pub(crate) fn p_in_brackets(p: &PValue) -> String {
     let value = probability(p);
     match p.from() {
         NullDistribution::Asymptotic { .. } => format!("p ≈ {value}"),

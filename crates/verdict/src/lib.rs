@@ -4,6 +4,7 @@
 
 pub mod calibration;
 mod derivation;
+pub mod distillation;
 mod margin;
 mod observed;
 mod scope;

@@ -24,6 +24,8 @@ pub struct Wording {
     /// Words for likelihood ratios.
     pub verbal_scale: VerbalScale,
     pub(crate) limits: LimitsWording,
+    pub(crate) distillation: DistillationWording,
+    pub(crate) distillation_limits: DistillationLimitsWording,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -143,6 +145,49 @@ pub(crate) struct LimitsWording {
     pub(crate) incomparable: String,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DistillationWording {
+    pub(crate) supports: String,
+    pub(crate) supports_twins: String,
+    pub(crate) no_evidence: String,
+    pub(crate) inconclusive: String,
+    pub(crate) exploratory: String,
+    pub(crate) chance_exact: String,
+    pub(crate) chance_permutation: String,
+    pub(crate) chance_bound: String,
+    pub(crate) not_run: String,
+    pub(crate) not_applicable: String,
+    pub(crate) no_probability: String,
+    pub(crate) base_rejects: String,
+    pub(crate) placebo_rejects: String,
+    pub(crate) suggestive: String,
+    pub(crate) power: String,
+    pub(crate) unknown_power: String,
+    pub(crate) helps_not_run: String,
+    pub(crate) helps_not_applicable: String,
+    pub(crate) helps_no_probability: String,
+    pub(crate) helps_check: String,
+    pub(crate) helps_suggestive: String,
+    pub(crate) helps_power: String,
+    pub(crate) helps_unknown_power: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DistillationLimitsWording {
+    pub(crate) exploratory: String,
+    pub(crate) absence: String,
+    pub(crate) weights: String,
+    pub(crate) persons: String,
+    pub(crate) which: String,
+    pub(crate) p_value: String,
+    pub(crate) sampling: String,
+    pub(crate) no_base: String,
+    pub(crate) no_placebo: String,
+    pub(crate) secondary: String,
+}
+
 /// Why a wording file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WordingError {
@@ -210,8 +255,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 5", "version = 5\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 6", "version = 6\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 5);
+        assert_eq!(Wording::shipped().unwrap().version, 6);
     }
 }

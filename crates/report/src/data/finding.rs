@@ -1,6 +1,7 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
 use super::attention::AttentionClaim;
+use super::twins::TwinsPicture;
 use super::verdict::{NullKind, Question};
 use super::{finite, finite_list, finite_or_null, finite_or_null_list};
 use schemars::JsonSchema;
@@ -61,6 +62,9 @@ pub struct Finding {
     /// What the raw correlation of attention is worth, for the method that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionClaim>,
+    /// What released replies show beside their twins, for the method that tests them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twins: Option<TwinsPicture>,
     /// The number taken apart, down to tensor digests.
     pub parts: Vec<Explanation>,
 }

@@ -35,17 +35,17 @@ pub struct Prompts {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
-    /// Path as the user gave it.
+    /// Path as the user gave it; the address of an endpoint.
     pub path: String,
-    /// SHA-256 of the file, or of the sorted list of files and digests where there are several.
+    /// SHA-256 of the file, or of the sorted list of files and digests where there are several; empty for an endpoint, which shows no files.
     pub sha256: String,
-    /// Root over the digests of all tensors: equal for equal values, whatever the container.
+    /// Root over the digests of all tensors: equal for equal values, whatever the container; empty for an endpoint.
     pub tensor_root: String,
     /// Family that describes its tensors; null where none does.
     pub family: Option<String>,
-    /// Parameters, constants included.
+    /// Parameters, constants included; 0 where they are not known, as of an endpoint.
     pub n_parameters: u64,
-    /// Container: `safetensors`, `gguf`, `onnx`.
+    /// Container: `safetensors`, `gguf`, `onnx`; `endpoint` where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// Encodings of its tensors: `bf16`, `q4_k, f32`.
@@ -57,6 +57,24 @@ pub struct Side {
     /// Blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_layers: Option<u64>,
+    /// The model that an endpoint was asked for, by the name that it goes by there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+impl Side {
+    /// [`Self::format`] of what answers over a network.
+    pub const ENDPOINT: &str = "endpoint";
+
+    /// Whether nothing is known of it but what it answers.
+    pub fn is_endpoint(&self) -> bool {
+        self.format.as_deref() == Some(Self::ENDPOINT)
+    }
+
+    /// What headings call it.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// A tensor that no training touched.

@@ -30,6 +30,10 @@ pub enum Conclusion {
     SupportsDerivation,
     /// The observations support independence over derivation.
     SupportsIndependence,
+    /// The observations support training on outputs that the reference released.
+    SupportsDistillation,
+    /// No such training shows, and the declared smallest effect of it would have shown.
+    NoEvidenceOfDistillation,
     /// Access or size does not allow an answer.
     #[default]
     Inconclusive,

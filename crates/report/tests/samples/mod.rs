@@ -2,9 +2,13 @@
 
 mod attention;
 mod disguised;
+mod twins;
 
 pub(crate) use attention::{claimed, claimed_of_a_stranger, claimed_of_another_shape, claimed_without_controls};
 pub(crate) use disguised::{disguised, disguised_without_controls, stranger};
+pub(crate) use twins::{
+    derived_and_distilled, distilled, distilled_in_batches, endpoint, failed_base, failed_placebo, not_distilled, too_few_replies, untested,
+};
 
 use report::data::*;
 use std::collections::BTreeMap;
@@ -38,6 +42,7 @@ fn side(path: &str, i: usize, n_layers: u64) -> Side {
         encoding: Some("bf16".to_owned()),
         n_tensors: Some(9 * n_layers + 3),
         n_layers: Some(n_layers),
+        model: None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::card::{Card, card};
 use crate::method::{Explanation, MethodError, Observation, Outcome};
 use crate::records::{RecordMethod, Records, ScoredRequest, TwinEvidence, TwinTest};
 use stats::calibration::{multiplicities, quantile};
-use stats::exchangeable::{Exchange, detectable, exchange, residuals};
+use stats::exchangeable::{Exchange, detectable, exchange, normal_quantile, residuals};
 use stats::{EValue, InputError};
 use std::collections::BTreeMap;
 
@@ -86,9 +86,9 @@ impl RecordMethod for ReleasedTwin {
         let placebo = if placebo.is_empty() { None } else { Some(Found::of(&placebo, seed, "placebo")?.best().test.clone()) };
         let best = found.best();
         let requests = best.test.requests as f64;
-        let detectable = best.null.null_sd * detectable(10f64.powf(LOG10_LEVEL), POWER) / requests;
-        let needed = requests * (detectable / twins.effect).powi(2);
         let (batches, p_value) = by_batches(&tested, best.test.p_value, seed)?;
+        let detectable = best.null.null_sd * standard_deviations(batches.len()) / requests;
+        let needed = requests * (detectable / twins.effect).powi(2);
         let counts = tested.iter().map(|request| request.suspect.len() - 1);
         let evidence = TwinEvidence {
             without_base: found.with_base.is_some().then(|| found.plain.test.clone()),
@@ -116,6 +116,18 @@ impl RecordMethod for ReleasedTwin {
         };
         Ok(Outcome::Observed(observation(evidence)))
     }
+}
+
+/// Standard deviations of the null hypothesis at which the test rejects with the stated power.
+///
+/// Batches are held against the level together: `−ln p = Σ ½ z_b² / 2 − k · 3/2 ln 2` by [`EValue::from_p`] of Hoeffding's doubled bounds, and an
+/// effect that is the same in all of them has `Σ z_b² = z²`.
+fn standard_deviations(batches: usize) -> f64 {
+    let level = 10f64.powf(LOG10_LEVEL);
+    if batches < 2 {
+        return detectable(level, POWER);
+    }
+    (4.0 * (-level.ln() + 1.5 * batches as f64 * std::f64::consts::LN_2)).sqrt() + normal_quantile(1.0 - POWER)
 }
 
 fn observation(evidence: TwinEvidence) -> Observation {

@@ -1,0 +1,67 @@
+//! The answer on a terminal: the sentence, the number, what it is worth, and what it would have found. At most 80 columns.
+
+use super::view::{self, committed_words};
+use super::{p_in_words, questions};
+use crate::data::{Question, Report, TwinsTest};
+use crate::numbers::{self, four_decimals};
+use crate::text::{Options, WIDTH, fact, printable, side, wrap};
+use crate::words;
+
+/// The answer as a screen of text; one sentence where nothing was tested.
+pub fn text(report: &Report, options: Options<'_>) -> String {
+    let mut lines = Vec::new();
+    for verdict in report.verdicts.iter().filter(|verdict| verdict.question == Question::Distillation) {
+        let heading = words::conclusion(verdict.question, verdict.conclusion);
+        lines.push(if options.colour { format!("\u{1b}[1m{heading}\u{1b}[0m") } else { heading.to_owned() });
+        lines.extend(wrapped(&verdict.statement));
+        lines.extend(verdict.would_help.iter().flat_map(|help| wrapped(&format!("What would allow an answer: {help}"))));
+        lines.push(String::new());
+        if let Some(p) = &verdict.p_value {
+            lines.extend(fact("p-value", &format!("{} ({}; {})", p_in_words(p.log10, p.null), words::null_kind(p.null), p.method)));
+        }
+    }
+    match super::of(report) {
+        Some(twins) => {
+            let test = |test: &TwinsTest| {
+                let interval = test
+            .finite_interval()
+                    .map_or_else(String::new, |[low, high]| format!(" ({} to {})", four_decimals(low), four_decimals(high)));
+                let p = p_in_words(test.log10_p, test.null);
+                format!("{}{interval}, z {}, {p}, {} requests", four_decimals(test.effect), numbers::z(test.z), numbers::grouped(test.requests))
+            };
+            lines.extend(fact("effect", &format!("{}; nats a token, 95 % interval", test(&twins.primary))));
+            let checks = [("no base", &twins.without_base), ("base alone", &twins.base_alone), ("placebo", &twins.placebo)];
+            for (label, check) in checks {
+                lines.extend(fact(label, &check.as_ref().map_or_else(|| "not tested".to_owned(), test)));
+            }
+            lines.extend(fact("least", &format!("{} {}", four_decimals(twins.detectable), view::least_sentence(twins))));
+            if !twins.batches.is_empty() {
+                let each = twins.batches.iter().map(|batch| p_in_words(batch.log10_p, batch.null)).collect::<Vec<_>>().join("; ");
+                lines.extend(fact("batches", &format!("{} ({each})", twins.batches.len())));
+            }
+        }
+        None => lines.extend(fact("no test", &super::why_none(report))),
+    }
+    if let Some(primary) = &report.primary {
+        let level = format!("10^−{}", numbers::plain(-primary.log10_level));
+        let mut declared = format!("{} at {level}; {}", primary.method, committed_words(primary));
+        if let Some(at) = &primary.committed_at {
+            declared.push_str(&format!(", {at}"));
+        }
+        lines.extend(fact("declared", &declared));
+    }
+    for (label, words) in report.two_questions.iter().flat_map(questions::lines) {
+        lines.extend(fact(label, &words));
+    }
+    lines.extend(fact("reference", &side(&report.case.reference)));
+    lines.extend(fact("suspect", &side(&report.case.suspect)));
+    if let Some(path) = options.written_to {
+        lines.push(String::new());
+        lines.extend(fact("report", path));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    wrap(&printable(text).replace("10^-", "10^−"), WIDTH)
+}

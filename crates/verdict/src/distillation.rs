@@ -1,0 +1,199 @@
+//! The distillation question: H0 the suspect did not depend on which outputs the reference released, H1 it was trained on some of them.
+
+use crate::StrongestP;
+use crate::derivation::{p_in_brackets, probability};
+use crate::wording::{Wording, WordingError, fill};
+use evidence::{Card, Observation, Outcome, Question, TwinEvidence};
+use stats::{NullDistribution, PValue};
+
+/// The level of the declared primary test: one false rejection in a million suspects that did not depend on what was released.
+pub const LOG10_LEVEL: f64 = -6.0;
+/// Between this and [`LOG10_LEVEL`] there is neither evidence nor its absence.
+const LOG10_SUGGESTIVE: f64 = -3.0;
+/// A check that rejects here has failed: the released replies differ from their twins whoever looks at them.
+const LOG10_CHECK: f64 = -3.0;
+
+/// What was laid down about the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan<'a> {
+    /// Id of the one method that may conclude.
+    pub primary: &'a str,
+    /// Whether replies and twins were committed before the suspect was opened.
+    pub is_committed: bool,
+}
+
+/// The allowed answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation; the wording says more")]
+pub enum Conclusion {
+    SupportsDistillation,
+    NoEvidenceOfDistillation,
+    Inconclusive,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// What the evidence supports.
+    pub conclusion: Conclusion,
+    /// Of the declared primary test; `None` where it gave none.
+    pub strongest: Option<StrongestP>,
+    /// One sentence.
+    pub statement: String,
+    /// For an inconclusive answer: what would allow one.
+    pub would_help: Option<String>,
+    /// What the answer does not say.
+    pub limits: Vec<String>,
+}
+
+/// Concludes from the declared primary test alone, at 10^-6, after its checks. What other methods found is not looked at.
+///
+/// # Errors
+/// If the wording asks for something that nobody fills in.
+pub fn conclude(outcomes: &[(&'static Card, Outcome)], plan: &Plan<'_>, wording: &Wording) -> Result<Verdict, WordingError> {
+    let of_question = || outcomes.iter().filter(|(card, _)| card.question == Question::Distillation);
+    let primary = of_question().find(|(card, _)| card.id == plan.primary);
+    let observed = primary.and_then(|(card, outcome)| Some((card.id, outcome.observed()?)));
+    let strongest = observed.and_then(|(method, o)| Some(StrongestP { p_value: o.p_value?, method }));
+    let words = &wording.distillation;
+    let exploratory = if plan.is_committed { String::new() } else { format!(" ({})", words.exploratory) };
+
+    let answer = match (primary, observed) {
+        (None, _) => {
+            let why = fill(&words.not_run, &[("method", plan.primary)])?;
+            Answer::Inconclusive { why, helps: words.helps_not_run.clone() }
+        }
+        (Some((_, outcome)), None) => {
+            let why = fill(&words.not_applicable, &[("method", plan.primary), ("why", outcome.why().unwrap_or_default())])?;
+            Answer::Inconclusive { why, helps: words.helps_not_applicable.clone() }
+        }
+        (Some(_), Some((_, observation))) => answer(observation, plan, wording)?,
+    };
+    let (conclusion, sentence, would_help) = match answer {
+        Answer::Supports(sentence) => (Conclusion::SupportsDistillation, sentence, None),
+        Answer::NoEvidence(sentence) => (Conclusion::NoEvidenceOfDistillation, sentence, None),
+        Answer::Inconclusive { why, helps } => (Conclusion::Inconclusive, fill(&words.inconclusive, &[("why", &why)])?, Some(helps)),
+    };
+    let secondary: Vec<&str> =
+        of_question().filter(|(card, outcome)| card.id != plan.primary && outcome.observed().is_some()).map(|(card, _)| card.id).collect();
+    Ok(Verdict {
+        conclusion,
+        statement: format!("{sentence}{exploratory}."),
+        would_help,
+        limits: limits(conclusion, observed.map(|(_, o)| o), plan, &secondary, wording)?,
+        strongest,
+    })
+}
+
+/// A sentence without its point, or the reason why there is none.
+enum Answer {
+    Supports(String),
+    NoEvidence(String),
+    Inconclusive { why: String, helps: String },
+}
+
+fn answer(observation: &Observation, plan: &Plan<'_>, wording: &Wording) -> Result<Answer, WordingError> {
+    let words = &wording.distillation;
+    let Some(p) = observation.p_value.filter(|p| p.is_rigorous()) else {
+        let why = fill(&words.no_probability, &[("method", plan.primary)])?;
+        return Ok(Answer::Inconclusive { why, helps: words.helps_no_probability.clone() });
+    };
+    let twins = observation.twins.as_deref();
+    let failed = twins.map(|twins| failed_checks(twins, wording)).transpose()?.unwrap_or_default();
+    if !failed.is_empty() {
+        return Ok(Answer::Inconclusive { why: failed.join("; and "), helps: words.helps_check.clone() });
+    }
+    let chance = chance(&p, wording)?;
+    let level = format!("10^{LOG10_LEVEL:.0}");
+    let p_words = p_in_brackets(&p);
+    let Some(twins) = twins else {
+        return Ok(if p.log10() <= LOG10_LEVEL {
+            Answer::Supports(fill(&words.supports, &[("chance", &chance)])?)
+        } else {
+            Answer::Inconclusive {
+                why: fill(&words.unknown_power, &[("p", &p_words), ("level", &level)])?,
+                helps: words.helps_unknown_power.clone(),
+            }
+        });
+    };
+    let requests = twins.primary.requests.to_string();
+    let declared = nats(twins.effect);
+    if p.log10() <= LOG10_LEVEL {
+        let values = [("requests", requests.as_str()), ("effect", &nats(twins.primary.effect)), ("chance", &chance)];
+        return Ok(Answer::Supports(fill(&words.supports_twins, &values)?));
+    }
+    if p.log10() <= LOG10_SUGGESTIVE {
+        let why = fill(&words.suggestive, &[("p", &p_words), ("level", &level)])?;
+        return Ok(Answer::Inconclusive { why, helps: words.helps_suggestive.clone() });
+    }
+    if twins.effect > 0.0 && twins.detectable <= twins.effect {
+        let power = twins.power.to_string();
+        let values = [("requests", requests.as_str()), ("p", &p_words), ("effect", &declared), ("power", &power)];
+        return Ok(Answer::NoEvidence(fill(&words.no_evidence, &values)?));
+    }
+    let detectable = nats(twins.detectable);
+    let values = [("p", p_words.as_str()), ("level", &level), ("requests", &requests), ("detectable", &detectable), ("effect", &declared)];
+    let needed = twins.requests_needed.to_string();
+    Ok(Answer::Inconclusive {
+        why: fill(&words.power, &values)?,
+        helps: fill(&words.helps_power, &[("needed", &needed), ("requests", &requests)])?,
+    })
+}
+
+/// Why the number is worth nothing: the base, or replies that went to others, show it too.
+fn failed_checks(twins: &TwinEvidence, wording: &Wording) -> Result<Vec<String>, WordingError> {
+    let words = &wording.distillation;
+    let checks = [(&twins.base_alone, &words.base_rejects), (&twins.placebo, &words.placebo_rejects)];
+    let failed = checks.into_iter().filter_map(|(test, sentence)| Some((test.as_ref()?, sentence)));
+    failed
+        .filter(|(test, _)| test.p_value.log10() <= LOG10_CHECK)
+        .map(|(test, sentence)| fill(sentence, &[("p", &p_in_brackets(&test.p_value))]))
+        .collect()
+}
+
+fn chance(p: &PValue, wording: &Wording) -> Result<String, WordingError> {
+    let words = &wording.distillation;
+    let sentence = match p.from() {
+        NullDistribution::Exact => &words.chance_exact,
+        NullDistribution::Permutation { .. } => &words.chance_permutation,
+        NullDistribution::Asymptotic { .. } | NullDistribution::Bound { .. } => &words.chance_bound,
+    };
+    fill(sentence, &[("p", &probability(p))])
+}
+
+/// With the digits that differences of mean log-probabilities have.
+fn nats(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn limits(
+    conclusion: Conclusion,
+    observed: Option<&Observation>,
+    plan: &Plan<'_>,
+    secondary: &[&str],
+    wording: &Wording,
+) -> Result<Vec<String>, WordingError> {
+    let words = &wording.distillation_limits;
+    let mut limits = Vec::new();
+    if !plan.is_committed {
+        let mut letters = wording.distillation.exploratory.chars();
+        limits.extend(letters.next().map(|first| format!("{}{}. {}", first.to_uppercase(), letters.as_str(), words.exploratory)));
+    }
+    if conclusion == Conclusion::NoEvidenceOfDistillation {
+        limits.push(words.absence.clone());
+    }
+    limits.extend([words.weights.clone(), words.persons.clone(), words.which.clone()]);
+    if let Some(observation) = observed {
+        limits.push(words.p_value.clone());
+        if let Some(twins) = observation.twins.as_deref() {
+            limits.push(words.sampling.clone());
+            let missing = [(twins.base_alone.is_none(), &words.no_base), (twins.placebo.is_none(), &words.no_placebo)];
+            limits.extend(missing.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, sentence)| sentence.clone()));
+        }
+    }
+    if !secondary.is_empty() {
+        let methods = secondary.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+        limits.push(fill(&words.secondary, &[("methods", &methods), ("primary", plan.primary)])?);
+    }
+    Ok(limits)
+}

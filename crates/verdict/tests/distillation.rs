@@ -1,0 +1,194 @@
+//! The answer on distillation, branch by branch, from simulated log-probabilities.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where its own numbers cannot be tested")]
+
+use evidence::{Card, Outcome, RECORD_METHODS, Records, ScoredRequest, TwinScores};
+use stats::{NullDistribution, PValue};
+use testmodels::Gaussian;
+use verdict::distillation::{Conclusion, Plan, Verdict, conclude};
+use verdict::{Wording, WordingError};
+
+const TWIN: &str = "text.released-twin";
+const COMMITTED: Plan<'static> = Plan { primary: TWIN, is_committed: true };
+
+/// A hundred placebo requests and `n` others with two twins each; every log-probability is drawn about −2.5 with a standard deviation of .15,
+/// and the released ones lie `shifts` higher: under the suspect, under the base, and under the suspect in the placebo.
+fn outcomes(n: usize, shifts: [f64; 3], effect: f64) -> Vec<(&'static Card, Outcome)> {
+    let mut normal = Gaussian::new(7, "replies");
+    let mut drawn = |shift: f64| -> Vec<f64> {
+        (0..3).map(|i| -2.5 + 0.15 * normal.draw() + if i == 0 { shift } else { 0.0 }).collect()
+    };
+    let requests = (0..n + 100)
+        .map(|i| ScoredRequest {
+            cluster: format!("c{i}"),
+            batch: 0,
+            is_placebo: i >= n,
+            suspect: drawn(shifts[if i < n { 0 } else { 2 }]),
+            base: Some(drawn(if i < n { shifts[1] } else { 0.0 })),
+        })
+        .collect();
+    observe(&TwinScores { requests, effect })
+}
+
+fn observe(scores: &TwinScores) -> Vec<(&'static Card, Outcome)> {
+    let records = Records { twins: Some(scores), seed: 1 };
+    let twin = RECORD_METHODS.iter().find(|method| method.card().id == TWIN).unwrap();
+    vec![(twin.card(), twin.observe(&records).unwrap())]
+}
+
+fn verdict(outcomes: &[(&'static Card, Outcome)], plan: &Plan<'_>) -> Verdict {
+    let verdict = conclude(outcomes, plan, &Wording::shipped().unwrap()).unwrap();
+    expect_careful_words(&verdict);
+    verdict
+}
+
+/// The report says "supports"; it accuses nobody and claims no certainty.
+fn expect_careful_words(verdict: &Verdict) {
+    let all = [vec![verdict.statement.clone()], verdict.limits.clone(), verdict.would_help.clone().into_iter().collect()].concat();
+    for sentence in &all {
+        let lower = sentence.to_lowercase();
+        let words: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).collect();
+        for word in ["proves", "proof", "proved", "stolen", "stole", "theft", "guilty", "copied", "match", "matches", "certain", "infringes"] {
+            assert!(!words.contains(&word), "`{word}` in: {sentence}");
+        }
+        assert!(!sentence.contains(['{', '}']) && !sentence.contains(".."), "{sentence}");
+    }
+    assert!(verdict.statement.ends_with('.') && !verdict.statement.contains('\n'), "{}", verdict.statement);
+    assert_eq!(verdict.would_help.is_some(), verdict.conclusion == Conclusion::Inconclusive);
+    for words in ["weights of the reference", "with what intent", "which of the replies"] {
+        assert!(verdict.limits.iter().any(|limit| limit.contains(words)), "no limit says `{words}`: {:?}", verdict.limits);
+    }
+}
+
+#[test]
+fn an_effect_that_chance_does_not_explain_supports_distillation() {
+    let found = verdict(&outcomes(400, [0.1, 0.0, 0.0], 0.05), &COMMITTED);
+    assert_eq!(found.conclusion, Conclusion::SupportsDistillation, "{}", found.statement);
+    let strongest = found.strongest.unwrap();
+    assert!(strongest.method == TWIN && strongest.p_value.log10() <= -6.0);
+    assert!(found.statement.starts_with("The evidence supports that the suspect was trained on replies"), "{}", found.statement);
+    let power = format!("at most 10^{:.0} (a rigorous upper bound)", strongest.p_value.log10().ceil());
+    assert!(found.statement.contains("400 requests") && found.statement.contains(&power), "{}", found.statement);
+    assert!(!found.statement.contains("exploratory") && !found.limits.iter().any(|limit| limit.contains("xploratory")));
+}
+
+#[test]
+fn nothing_found_where_it_would_have_been_is_no_evidence() {
+    let found = verdict(&outcomes(400, [0.0; 3], 0.1), &COMMITTED);
+    assert_eq!(found.conclusion, Conclusion::NoEvidenceOfDistillation, "{}", found.statement);
+    assert!(found.statement.contains("0.1000 nats a token") && found.statement.contains("at least 0.9"), "{}", found.statement);
+    assert!(found.limits.iter().any(|limit| limit.contains("absence of evidence")), "{:?}", found.limits);
+}
+
+#[test]
+fn too_few_requests_are_said_to_be_too_few_with_the_number_needed() {
+    let few = outcomes(40, [0.0; 3], 0.02);
+    let found = verdict(&few, &COMMITTED);
+    assert_eq!(found.conclusion, Conclusion::Inconclusive, "{}", found.statement);
+    let twins = few[0].1.observed().unwrap().twins.as_ref().unwrap();
+    assert!(twins.requests_needed > 40);
+    assert!(found.would_help.unwrap().contains(&format!("about {} logged requests", twins.requests_needed)));
+    assert!(found.statement.contains("40 requests are too few"), "{}", found.statement);
+}
+
+#[test]
+fn a_failed_check_stands_before_any_number() {
+    for (shifts, said) in [
+        ([0.1, 0.1, 0.0], vec!["the public base, which saw neither"]),
+        ([0.1, 0.0, 0.15], vec!["replies that went to others"]),
+        ([0.1, 0.1, 0.15], vec!["the public base, which saw neither", "; and replies that went to others"]),
+        ([0.0, 0.1, 0.0], vec!["the public base, which saw neither"]),
+    ] {
+        let found = verdict(&outcomes(400, shifts, 0.1), &COMMITTED);
+        assert_eq!(found.conclusion, Conclusion::Inconclusive, "{}", found.statement);
+        for words in said {
+            assert!(found.statement.contains(words), "no `{words}` in: {}", found.statement);
+        }
+        assert!(found.statement.contains("for another reason than training"), "{}", found.statement);
+        assert!(found.would_help.unwrap().starts_with("twins drawn anew"));
+    }
+}
+
+/// p between 10^-6 and 10^-3, though the declared effect would have been found: neither evidence nor its absence.
+#[test]
+fn in_between_nothing_is_concluded() {
+    let mut between = outcomes(400, [0.0; 3], 0.1);
+    for (log10, expected) in [
+        (-6.1, Conclusion::SupportsDistillation),
+        (-5.9, Conclusion::Inconclusive),
+        (-3.1, Conclusion::Inconclusive),
+        (-2.9, Conclusion::NoEvidenceOfDistillation),
+    ] {
+        let Outcome::Observed(observation) = &mut between[0].1 else { panic!("the test did not run") };
+        observation.p_value = Some(PValue::new(log10 * std::f64::consts::LN_10, NullDistribution::Bound { of: "test" }));
+        let found = verdict(&between, &COMMITTED);
+        assert_eq!(found.conclusion, expected, "{}", found.statement);
+        assert_eq!(found.statement.contains("more than chance allows without doubt"), expected == Conclusion::Inconclusive);
+    }
+}
+
+#[test]
+fn what_was_not_committed_beforehand_is_exploratory() {
+    let plan = Plan { is_committed: false, ..COMMITTED };
+    for (shift, effect) in [(0.1, 0.05), (0.0, 0.1), (0.0, 0.001)] {
+        let outcomes = outcomes(400, [shift, 0.0, 0.0], effect);
+        let (found, committed) = (verdict(&outcomes, &plan), verdict(&outcomes, &COMMITTED));
+        assert_eq!(found.conclusion, committed.conclusion);
+        let words = "exploratory: the replies and twins were not committed before the suspect was opened";
+        assert!(found.statement.ends_with(&format!(" ({words}).")), "{}", found.statement);
+        assert!(found.limits[0].starts_with(&words.replacen('e', "E", 1)), "{:?}", found.limits);
+    }
+}
+
+#[test]
+fn only_the_declared_primary_test_concludes() {
+    let strong = outcomes(400, [0.1, 0.0, 0.0], 0.05);
+    let found = verdict(&strong, &Plan { primary: "text.watermark", is_committed: true });
+    assert_eq!((found.conclusion, found.strongest), (Conclusion::Inconclusive, None));
+    assert!(found.statement.contains("`text.watermark`, was not run"), "{}", found.statement);
+    assert!(found.limits.iter().any(|limit| limit.contains("`text.released-twin` were run beside")), "{:?}", found.limits);
+}
+
+#[test]
+fn a_test_that_does_not_apply_says_why() {
+    let found = verdict(&observe(&TwinScores::default()), &COMMITTED);
+    assert_eq!(found.conclusion, Conclusion::Inconclusive);
+    assert!(found.statement.contains("does not apply: the suspect could read no released reply"), "{}", found.statement);
+}
+
+/// A limit law is no reason to conclude, and a method without a least effect cannot show absence.
+#[test]
+fn p_values_must_hold_and_absence_needs_power() {
+    let mut outcomes = outcomes(400, [0.1, 0.0, 0.0], 0.05);
+    let mut with = |p: Option<PValue>| {
+        let Outcome::Observed(observation) = &mut outcomes[0].1 else { panic!("the test did not run") };
+        (observation.twins, observation.p_value) = (None, p);
+        verdict(&outcomes, &COMMITTED)
+    };
+    let none = with(None);
+    assert!(none.conclusion == Conclusion::Inconclusive && none.statement.contains("gives no p-value"), "{}", none.statement);
+    let limit = with(Some(PValue::new(-99.0, NullDistribution::Asymptotic { law: "normal" })));
+    assert_eq!(limit.conclusion, Conclusion::Inconclusive, "{}", limit.statement);
+    let exact = with(Some(PValue::new(-99.0, NullDistribution::Exact)));
+    assert!(exact.conclusion == Conclusion::SupportsDistillation && exact.statement.contains("(exact)"), "{}", exact.statement);
+    let open = with(Some(PValue::new(-1.0, NullDistribution::Exact)));
+    assert!(open.conclusion == Conclusion::Inconclusive && open.statement.contains("does not say what it would"), "{}", open.statement);
+}
+
+#[test]
+fn checks_that_are_missing_are_limits() -> Result<(), WordingError> {
+    let mut normal = Gaussian::new(8, "replies");
+    let requests = (0..30).map(|i| ScoredRequest {
+        cluster: format!("c{i}"),
+        batch: 0,
+        is_placebo: false,
+        suspect: (0..2).map(|_| normal.draw()).collect(),
+        base: None,
+    });
+    let outcomes = observe(&TwinScores { requests: requests.collect(), effect: 0.1 });
+    let found = conclude(&outcomes, &COMMITTED, &Wording::shipped()?)?;
+    for words in ["No public base was tested", "No replies that went to others"] {
+        assert!(found.limits.iter().any(|limit| limit.starts_with(words)), "{words}: {:?}", found.limits);
+    }
+    Ok(())
+}
