@@ -7,10 +7,10 @@ use crate::methods::activations::cka::Cka;
 use crate::methods::activations::unit_matching::UnitMatching as ActivationUnitMatching;
 use crate::methods::logits::image::Image;
 use crate::methods::logits::residual::Residual;
-use crate::methods::text::radioactivity::TextRadioactivity;
 use crate::methods::text::agreement::Agreement;
 use crate::methods::text::equality::Equality;
 use crate::methods::text::palimpsest::Palimpsest;
+use crate::methods::text::radioactivity::TextRadioactivity;
 use crate::methods::text::released_twin::ReleasedTwin;
 use crate::methods::text::watermark::TextWatermark;
 use crate::methods::tokenizer::overlap::Overlap;
@@ -46,8 +46,7 @@ pub static METHODS: &[&dyn Method] = &[
 ];
 
 /// Methods that look at what was said and kept instead of at two models.
-pub static RECORD_METHODS: &[&dyn RecordMethod] =
-    &[&ReleasedTwin, &TextWatermark, &TextRadioactivity, &Palimpsest, &Agreement, &Equality];
+pub static RECORD_METHODS: &[&dyn RecordMethod] = &[&ReleasedTwin, &TextWatermark, &TextRadioactivity, &Palimpsest, &Agreement, &Equality];
 
 /// The cards of all methods.
 pub fn cards() -> impl Iterator<Item = &'static Card> {

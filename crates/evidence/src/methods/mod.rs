@@ -11,10 +11,10 @@ pub(crate) mod logits {
     pub(crate) mod residual;
 }
 pub(crate) mod text {
-    pub(crate) mod radioactivity;
     pub(crate) mod agreement;
     pub(crate) mod equality;
     pub(crate) mod palimpsest;
+    pub(crate) mod radioactivity;
     pub(crate) mod released_twin;
     pub(crate) mod watermark;
 }

@@ -74,7 +74,7 @@ pub(crate) fn top_tokens(model: &Model, chat: &Chat, asked: &[Asked], progress: 
         |ids: &[u32]| !ids.is_empty() && ids.len() < limit && ids.iter().all(|&id| (id as usize) < responder.sampler.vocabulary());
     let places: Vec<usize> = (0..all.len()).filter(|&place| is_readable(&all[place])).collect();
     let requests: Vec<Request<'_>> = places.iter().map(|&place| Request { prompt: &all[place], seed: 0 }).collect();
-    let options = Options { temperature: 0.0, top_p: None, max_tokens: 1, stop: Vec::new() };
+    let options = Options { temperature: 0.0, top_p: None, max_tokens: 1, stop: Vec::new(), watermark: None };
     let phase = progress.steps("most probable tokens", requests.len() as u64);
     let replies = responder.sampler.reply(&requests, &options, &|n| phase.advance(n))?;
     let mut answers = vec![None; asked.len()];

@@ -130,9 +130,9 @@ pub(super) fn checks(twins: &TwinsPicture) -> Vec<Check<'_>> {
         (&twins.base_alone, "The public base in its place", "it saw neither, and must show nothing", false),
         (&twins.placebo, "Placebo", "replies that went to others; they must show nothing", false),
     ];
-    let others = others.into_iter().filter_map(|(test, title, words, is_suspect)| {
-        Some(Check { test: test.as_ref()?, title, words: words.to_owned(), is_suspect })
-    });
+    let others = others
+        .into_iter()
+        .filter_map(|(test, title, words, is_suspect)| Some(Check { test: test.as_ref()?, title, words: words.to_owned(), is_suspect }));
     std::iter::once(first).chain(others).collect()
 }
 
@@ -152,9 +152,9 @@ fn worth(twins: &TwinsPicture) -> &'static str {
 
 fn effect_sentence(twins: &TwinsPicture) -> String {
     let test = &twins.primary;
-    let interval = test.finite_interval().map_or_else(String::new, |[low, high]| {
-        format!(" (95 % interval {} to {})", four_decimals(low), four_decimals(high))
-    });
+    let interval = test
+        .finite_interval()
+        .map_or_else(String::new, |[low, high]| format!(" (95 % interval {} to {})", four_decimals(low), four_decimals(high)));
     format!(
         "nats a token more probable than their twins{interval}, over {} requests in {} clusters",
         numbers::grouped(test.requests),

@@ -1,12 +1,11 @@
 //! `filiation lab outputs small|full`: what tests on outputs find, and how often they find what is not there, on models made for it.
 
-mod null_table;
-mod twins;
-mod watermark;
 mod agreement;
 mod equality;
 mod nulls;
 mod palimpsest;
+mod twins;
+mod watermark;
 mod world;
 
 use crate::Error;

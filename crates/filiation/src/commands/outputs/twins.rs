@@ -1,8 +1,8 @@
 //! `text.released-twin` on students of known fractions, and on models that never saw what was released.
 
-use super::{Demand, Section, World, null_table};
+use super::nulls::Nulls;
+use super::{Demand, Section, World};
 use crate::Error;
-use crate::commands::outputs::null_table::Null;
 use crate::commands::outputs::world::Study;
 use crate::commands::twins::{Ask, logged, scores};
 use ::twins::{CampaignKey, Drawing, Line, LocalSnapshot, Secret, Snapshot as _, SnapshotRecord, TwinFile};
@@ -11,6 +11,7 @@ use forward::{LocalScorer, ScoreError};
 use lab::distil::{ReplyFile, StoredReply, Teacher};
 use lab::train::{Adapter, Tune};
 use sources::Model;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Pairs that a student learns.
@@ -216,7 +217,7 @@ fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error>
         "student of no teacher",
         "student of no teacher",
     ];
-    let mut all: Vec<Null> = Vec::new();
+    let mut by_kind: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (i, kind) in kinds.into_iter().enumerate() {
         let released = world.replies(&format!("null-{i}"), &teacher, 200 + i as u64, per_model as u64)?;
         let lines = cast.twins(world, &format!("null-twins-{i}"), &released, &cast.key, TWINS)?;
@@ -244,8 +245,15 @@ fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error>
                 if kind == "the base" { requests.into_iter().map(|r| ScoredRequest { base: None, ..r }).collect() } else { requests };
             let part = TwinScores { requests, effect: EFFECT };
             let Some(observation) = observe(&part, set as u64)? else { continue };
-            all.extend(observation.p_value.map(|p| Null { kind: kind.to_owned(), p: p.value() }));
+            by_kind.entry(kind).or_default().extend(observation.p_value.map(stats::PValue::value));
         }
     }
-    null_table::judge("released-twin", &all)
+    let all: Vec<f64> = by_kind.values().flatten().copied().collect();
+    let mut page = String::from("| nothing to find in | p-values |\n|---|---|\n");
+    for (kind, p) in &by_kind {
+        page.push_str(&format!("| {kind} | {} |\n", Nulls::of(p)?.words()));
+    }
+    let all = Nulls::of(&all)?;
+    page.push_str(&format!("| **all** | {} |\n\n", all.words()));
+    Ok((all.demands("released-twin", false), page))
 }
