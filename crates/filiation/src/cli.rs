@@ -1,6 +1,8 @@
 //! The command line: a contract, so its words change only with a major version.
 
 pub mod distil;
+pub mod probe;
+pub mod suspect;
 pub mod training;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -35,6 +37,8 @@ pub enum Command {
     },
     /// Write what a model does on prompts into a file that can be compared without the weights.
     Observe(Observe),
+    /// Ask a suspect that is only an endpoint, within a declared budget, and write every exchange down.
+    Probe(probe::Probe),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
     Inspect(Inspect),
     /// Keep a registry of independent models, for `compare` to take as controls.

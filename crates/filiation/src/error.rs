@@ -17,6 +17,12 @@ pub enum Error {
     /// The wording file of this build is broken.
     #[error(transparent)]
     Wording(#[from] verdict::WordingError),
+    /// An endpoint could not be asked.
+    #[error(transparent)]
+    Probe(#[from] probe::ProbeError),
+    /// A suspect does not say how probable it finds a reply.
+    #[error(transparent)]
+    Score(#[from] forward::ScoreError),
     /// The report could not be rendered.
     #[error("report: {0}")]
     Report(String),
@@ -46,7 +52,9 @@ impl Error {
         match self {
             Self::Source(error) => error.hint(),
             Self::Lab(error) => error.hint(),
-            Self::Method(evidence::MethodError::Source(error)) => error.hint(),
+            Self::Method(evidence::MethodError::Source(error)) | Self::Score(forward::ScoreError::Source(error)) => error.hint(),
+            Self::Probe(error) => error.hint(),
+            Self::Score(forward::ScoreError::Remote { hint, .. }) => hint.as_deref(),
             Self::Usage { hint, .. } => hint.as_deref(),
             _ => None,
         }
@@ -56,7 +64,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Lab(error) => error.is_usage(),
-            other => matches!(other, Self::Usage { .. }),
+            other => matches!(other, Self::Usage { .. } | Self::Probe(probe::ProbeError::Endpoint(_))),
         }
     }
 }

@@ -13,5 +13,6 @@ pub(crate) mod lab;
 pub(crate) mod methods;
 pub(crate) mod observe;
 pub(crate) mod outputs;
+pub(crate) mod probe;
 pub(crate) mod train;
 pub(crate) mod zoo;

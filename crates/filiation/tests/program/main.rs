@@ -12,6 +12,7 @@ mod distil;
 mod hostile;
 mod lab;
 mod outputs;
+mod probe;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,7 @@ fn command(args: &[&str]) -> Command {
         "LOCALAPPDATA",
         "USERPROFILE",
         "RAYON_NUM_THREADS",
+        "FILIATION_API_KEY",
     ] {
         command.env_remove(name);
     }
