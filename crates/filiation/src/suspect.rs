@@ -26,7 +26,7 @@ enum Place {
 /// What a suspect answers with.
 pub enum SuspectScorer<'a> {
     /// Weights on this machine.
-    Local(LocalScorer<'a>),
+    Local(Box<LocalScorer<'a>>),
     /// An endpoint.
     Endpoint(&'a EndpointScorer),
 }
@@ -86,7 +86,9 @@ impl Suspect {
     /// If weights on this machine cannot be run.
     pub fn scorer(&self) -> Result<SuspectScorer<'_>, Error> {
         match &self.place {
-            Place::Here { model, .. } => Ok(SuspectScorer::Local(LocalScorer::open(model, &self.chat).map_err(ScoreError::from)?)),
+            Place::Here { model, .. } => {
+                Ok(SuspectScorer::Local(Box::new(LocalScorer::open(model, &self.chat).map_err(ScoreError::from)?)))
+            }
             Place::Elsewhere { scorer, .. } => Ok(SuspectScorer::Endpoint(scorer)),
         }
     }

@@ -94,7 +94,7 @@ fn what_cannot_be_read_has_no_score_and_what_is_long_counts_as_far_as_it_is_read
     let told = AtomicU64::new(0);
     let scorer_chat = chat();
     let scorer = LocalScorer::open(&model, &scorer_chat).unwrap();
-    let scores = scorer.score(&texts, &|n| drop(told.fetch_add(n, Ordering::Relaxed))).unwrap();
+    let scores = scorer.score(&texts, &|n| _ = told.fetch_add(n, Ordering::Relaxed)).unwrap();
     assert_eq!(told.into_inner(), 4);
     assert!(scores[0].is_some() && scores[1].is_none());
     let (some, all) = (scores[2].unwrap(), scores[3].unwrap());

@@ -68,7 +68,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Self::from_environment`].
     pub fn new(url: &str, model: &str, key: Option<String>) -> Result<Self, ProbeError> {
-        let refuse = |found: &str, expected: &str| Err(ProbeError::Endpoint(Shape::new("URL of the endpoint", found, expected)));
+        let refuse = |found: &str, expected: &str| Err(endpoint(Shape::new("URL of the endpoint", found, expected)));
         let url = url.trim_end_matches('/');
         let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https")) else {
             return refuse("no `http://` or `https://`", "a base URL such as `http://127.0.0.1:8080/v1`");
@@ -81,16 +81,16 @@ impl Endpoint {
             return refuse("another form", "a host and a path, without `?`, `#` and spaces");
         }
         if model.trim().is_empty() {
-            return Err(ProbeError::Endpoint(Shape::new("name of the model", "none", "the name that the endpoint knows it by")));
+            return Err(endpoint(Shape::new("name of the model", "none", "the name that the endpoint knows it by")));
         }
         let key = key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
         if key.as_ref().is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(ProbeError::Endpoint(Shape::new(API_KEY_VARIABLE, "characters that no header takes", "visible ASCII alone")));
+            return Err(endpoint(Shape::new(API_KEY_VARIABLE, "characters that no header takes", "visible ASCII alone")));
         }
         if key.is_some() && scheme == "http" && !is_this_machine(authority) {
             let found = "`http://`, which would show the key to everybody on the way";
             let shape = Shape::new("URL of the endpoint", found, "`https://`, or a host on this machine");
-            return Err(ProbeError::Endpoint(shape.hint(format!("unset {API_KEY_VARIABLE} if this endpoint needs no key"))));
+            return Err(endpoint(shape.hint(format!("unset {API_KEY_VARIABLE} if this endpoint needs no key"))));
         }
         Ok(Self { url: url.to_owned(), model: model.to_owned(), timeouts: Timeouts::default(), key: key.map(ApiKey) })
     }
@@ -125,6 +125,10 @@ impl Endpoint {
         let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         is_this_machine(rest.split('/').next().unwrap_or_default())
     }
+}
+
+fn endpoint(shape: Shape) -> ProbeError {
+    ProbeError::Endpoint(Box::new(shape))
 }
 
 fn is_this_machine(authority: &str) -> bool {

@@ -35,7 +35,7 @@ impl Shape {
 pub enum ProbeError {
     /// An address or a key that cannot be used.
     #[error("{0}")]
-    Endpoint(Shape),
+    Endpoint(Box<Shape>),
     /// No request is left.
     #[error("budget of requests is used up: {spent} of {budget} were sent")]
     BudgetRequests {
@@ -88,7 +88,7 @@ pub enum ProbeError {
         /// Which path.
         url: String,
         /// The broken rule.
-        shape: Shape,
+        shape: Box<Shape>,
     },
     /// A transcript that cannot be gone on with.
     #[error("`{}`: {shape}", path.display())]
@@ -96,7 +96,7 @@ pub enum ProbeError {
         /// The file.
         path: PathBuf,
         /// The broken rule.
-        shape: Shape,
+        shape: Box<Shape>,
     },
     /// The system refused.
     #[error("cannot {action} `{}`: {error}", path.display())]

@@ -3,6 +3,7 @@
 use crate::Shape;
 use forward::{SCORED_TOKENS, Score};
 use serde_json::Value;
+use std::ops::Range;
 
 /// A token and how probable the model found it.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,16 +49,14 @@ pub(crate) fn of_prompt(choice: &Value) -> Result<Option<Vec<TokenLogprob>>, Sha
     let Some(given) = choice.get("prompt_logprobs").filter(|given| !given.is_null()) else { return Ok(None) };
     let places = given.as_array().ok_or_else(|| shape("prompt_logprobs", given, "a list"))?;
     let token = |place: &Value| {
-        if place.is_null() {
-            return Ok(TokenLogprob { token: String::new(), logprob: None, offset: None, top: Vec::new() });
-        }
         let only = place.as_object().filter(|entries| entries.len() == 1).and_then(|entries| entries.values().next());
         let only = only.ok_or_else(|| shape("prompt_logprobs", place, "one token a place"))?;
         let text = only.get("decoded_token").and_then(Value::as_str);
         let text = text.ok_or_else(|| shape("prompt_logprobs[].decoded_token", only, "a text"))?;
         Ok(TokenLogprob { token: text.to_owned(), logprob: logprob(&only["logprob"])?, offset: None, top: Vec::new() })
     };
-    places.iter().map(token).collect::<Result<_, _>>().map(Some)
+    // The first token has no log-probability, and its text is not given.
+    places.iter().skip_while(|place| place.is_null()).map(token).collect::<Result<_, _>>().map(Some)
 }
 
 fn of_item(item: &Value) -> Result<TokenLogprob, Shape> {
@@ -115,30 +114,30 @@ pub(crate) fn shape(what: &str, found: &Value, expected: &str) -> Shape {
 /// offsets do. A token that reaches over the beginning counts to the reply. `None` if no token does.
 pub(crate) fn score(text: &str, from: usize, tokens: &[TokenLogprob], generated: usize) -> Result<Option<Score>, Shape> {
     let joined: String = tokens.iter().map(|token| token.token.as_str()).collect();
-    let spans: Vec<(usize, usize)> = match place(&joined, text, generated) {
+    let is_of_reply: Vec<bool> = match place(&joined, text, generated) {
         Some(at) => {
+            let reply = at + from..at + text.len();
             let mut end = 0;
-            let span = |token: &TokenLogprob| {
+            let is_inside = |token: &TokenLogprob| {
                 let start = end;
                 end += token.token.len();
-                (start, end)
+                is_inside(start, end, &reply)
             };
-            let spans: Vec<(usize, usize)> = tokens.iter().map(span).collect();
-            let (begin, end) = (at + from, at + text.len());
-            spans
-                .into_iter()
-                .map(|(start, stop)| (start.max(begin).min(end), stop.max(begin).min(end)))
-                .map(|(a, b)| (a - begin, b - begin))
-                .collect()
+            tokens.iter().map(is_inside).collect()
         }
         None => by_offset(text, from, tokens, generated)?,
     };
     let mut counted = Vec::new();
-    for (token, _) in tokens.iter().zip(spans).filter(|(_, (start, end))| start < end).take(SCORED_TOKENS) {
+    for (token, _) in tokens.iter().zip(is_of_reply).filter(|(_, is_of_reply)| *is_of_reply).take(SCORED_TOKENS) {
         let logprob = token.logprob.ok_or_else(|| Shape::new("log-probability of a token of the reply", "nothing", "a number"))?;
         counted.push(logprob);
     }
     Ok((!counted.is_empty()).then(|| Score { logprob: counted.iter().sum(), tokens: counted.len() }))
+}
+
+/// Whether a token from `start` to `stop` belongs to the reply. One without width is a part of the character that follows it.
+fn is_inside(start: usize, stop: usize, reply: &Range<usize>) -> bool {
+    if start == stop { reply.contains(&start) } else { start < reply.end && stop > reply.start }
 }
 
 /// Where the text begins in the joined tokens. What was generated may repeat its end, so that the last place is the right one only without it.
@@ -146,8 +145,8 @@ fn place(joined: &str, text: &str, generated: usize) -> Option<usize> {
     if generated == 0 && joined.ends_with(text) { Some(joined.len() - text.len()) } else { joined.find(text) }
 }
 
-/// Spans inside the reply by `text_offset`, in characters.
-fn by_offset(text: &str, from: usize, tokens: &[TokenLogprob], generated: usize) -> Result<Vec<(usize, usize)>, Shape> {
+/// The tokens of the reply by `text_offset`, in characters.
+fn by_offset(text: &str, from: usize, tokens: &[TokenLogprob], generated: usize) -> Result<Vec<bool>, Shape> {
     let advice = "choose a chat whose marks the endpoint shows as text";
     let offsets: Option<Vec<usize>> = tokens.iter().map(|token| token.offset).collect();
     let offsets = offsets.ok_or_else(|| Shape::new("text of the echoed tokens", "another text", "what was sent").hint(advice))?;
@@ -169,13 +168,9 @@ fn by_offset(text: &str, from: usize, tokens: &[TokenLogprob], generated: usize)
         return Err(Shape::new("`logprobs.text_offset`", found, format!("{end}")).hint(advice));
     }
     let ends = offsets.iter().skip(1).copied().chain([end]);
-    let inside = |at: usize| at.max(begin).min(end) - begin;
-    Ok(offsets
-        .iter()
-        .zip(ends)
-        .enumerate()
-        .map(|(i, (&start, stop))| if i < prompt { (inside(start), inside(stop)) } else { (0, 0) })
-        .collect())
+    let reply = begin..end;
+    let spans = offsets.iter().zip(ends).enumerate();
+    Ok(spans.map(|(i, (&start, stop))| i < prompt && is_inside(start, stop, &reply)).collect())
 }
 
 #[cfg(test)]
@@ -232,8 +227,7 @@ mod tests {
             ("x", Some(-9.0), 6),
         ]);
         let scored = score(text, 4, &parts, 1).unwrap().unwrap();
-        // The first part of the character has no width by offsets; the other carries it.
-        assert_eq!(scored, Score { logprob: -6.0, tokens: 2 });
+        assert_eq!(scored, Score { logprob: -7.0, tokens: 3 });
         let hidden = tokens(&[("", None, 0), ("A:", Some(-9.0), 0), ("!", Some(-4.0), 2)]);
         assert!(
             score(text, 4, &hidden, 0)

@@ -147,7 +147,7 @@ fn no_logprobs(url: &str, error: &ProbeError) -> ProbeError {
     let shape = Shape::new("log-probabilities of the prompt", format!("none{said}"), "`echo` with `logprobs`, or `prompt_logprobs`");
     let hint =
         "vLLM gives them, and llama-cpp-python's server when it is started with `--logits_all true`; llama.cpp's own server does not";
-    ProbeError::Shape { url: format!("{url}/completions"), shape: shape.hint(hint) }
+    ProbeError::Shape { url: format!("{url}/completions"), shape: Box::new(shape.hint(hint)) }
 }
 
 impl Scorer for EndpointScorer {

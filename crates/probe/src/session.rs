@@ -102,7 +102,7 @@ impl Session {
         let url = format!("{}{path}", self.endpoint.url());
         let understood = |body: &str| -> Result<T, ProbeError> {
             let value = json(body).map_err(|reason| unreachable(&url, reason))?;
-            value.and_then(|value| read(&value)).map_err(|shape| ProbeError::Shape { url: url.clone(), shape })
+            value.and_then(|value| read(&value)).map_err(|shape| ProbeError::Shape { url: url.clone(), shape: Box::new(shape) })
         };
         let digest = request_digest(path, &request);
         if let Some(found) = self.transcript.found(&digest)? {
@@ -175,7 +175,7 @@ impl Session {
             Ok(body) => body,
             Err(error) => {
                 let shape = Shape::new("answer", error.utf8_error(), "UTF-8 text");
-                let error = ProbeError::Shape { url: url.to_owned(), shape };
+                let error = ProbeError::Shape { url: url.to_owned(), shape: Box::new(shape) };
                 return Next::Stop { status: Some(status), body: None, error, is_free: false };
             }
         };

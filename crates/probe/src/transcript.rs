@@ -169,7 +169,7 @@ impl Transcript {
 }
 
 fn fault(path: &Path, shape: Shape) -> ProbeError {
-    ProbeError::Transcript { path: path.to_owned(), shape }
+    ProbeError::Transcript { path: path.to_owned(), shape: Box::new(shape) }
 }
 
 /// What a pass over a file found.

@@ -209,7 +209,7 @@ fn a_budget_is_never_exceeded_and_what_was_answered_is_not_asked_twice() {
     drop(session);
     // Half a line at the end is what an interruption leaves.
     let whole = text(&bench.path());
-    std::fs::write(&bench.path(), format!("{whole}{{\"exchange\":{{\"id\":\"2\"")).unwrap();
+    std::fs::write(bench.path(), format!("{whole}{{\"exchange\":{{\"id\":\"2\"")).unwrap();
     bench.budget = Budget { requests: 4, tokens: 1000 };
     let mut session = bench.open().unwrap();
     assert_eq!(session.spent().tokens, 40);
@@ -301,7 +301,7 @@ fn a_reply_is_scored_by_the_echo_of_its_tokens() {
     let scorer = EndpointScorer::new(bench.open().unwrap(), chat());
     let advanced = std::sync::atomic::AtomicU64::new(0);
     let texts = [scored("hi", "ho hoho"), scored("hi", "x"), scored("hi", "long")];
-    let scores = scorer.score(&texts, &|n| drop(advanced.fetch_add(n, std::sync::atomic::Ordering::Relaxed))).unwrap();
+    let scores = scorer.score(&texts, &|n| _ = advanced.fetch_add(n, std::sync::atomic::Ordering::Relaxed)).unwrap();
     // " ho" 3, " hoho" 5, "\n" 1; " x" 2, "\n" 1.
     assert_eq!(
         scores.iter().map(|score| score.map(|s| (s.logprob, s.tokens))).collect::<Vec<_>>(),

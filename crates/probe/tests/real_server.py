@@ -205,7 +205,7 @@ def main():
     if sys.argv[1] == "--serve":
         return serve_llama_cpp(*sys.argv[2:])
     parser = argparse.ArgumentParser()
-    parser.add_argument("filiation", help="the program")
+    parser.add_argument("filiation", help="the program; `--echo` does not run it")
     parser.add_argument("--echo", action="store_true", help="ask llama-cpp-python's server, which echoes")
     args = parser.parse_args()
     scoring = ["cargo", "test", "-q", "-p", "probe", "--test", "real_server", "--", "--ignored", "--nocapture"]
