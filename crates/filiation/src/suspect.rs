@@ -5,10 +5,10 @@ use crate::cli::suspect::SuspectArgs;
 use crate::models::{custody, open_weights};
 use crate::progress::Progress;
 use forward::{Chat, LocalScorer, Score, ScoreError, Scored, Scorer};
-use probe::{Budget, Endpoint, EndpointScorer, Pace, Session, SystemClock, Transcript};
+use probe::{Budget, Endpoint, EndpointScorer, Pace, Session, SystemClock};
 use serde_json::json;
 use sources::Model;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A suspect as a command's argument names it.
 pub struct Suspect {
@@ -20,7 +20,7 @@ pub struct Suspect {
 
 enum Place {
     Here { model: Box<Model>, tensor_root: String },
-    Elsewhere { scorer: Box<EndpointScorer>, transcript: PathBuf },
+    Elsewhere { scorer: Box<EndpointScorer> },
 }
 
 /// What a suspect answers with.
@@ -77,7 +77,7 @@ impl Suspect {
         let pace = Pace { per_minute: rate(args.rate)?, seed: 0 };
         let session = Session::open(endpoint, Budget { requests, tokens }, pace, asked, &transcript, Box::new(SystemClock::new()))?;
         let scorer = Box::new(EndpointScorer::new(session, chat.clone()));
-        Ok(Self { label, chat, place: Place::Elsewhere { scorer, transcript } })
+        Ok(Self { label, chat, place: Place::Elsewhere { scorer } })
     }
 
     /// What scores replies.
@@ -89,7 +89,7 @@ impl Suspect {
             Place::Here { model, .. } => {
                 Ok(SuspectScorer::Local(Box::new(LocalScorer::open(model, &self.chat).map_err(ScoreError::from)?)))
             }
-            Place::Elsewhere { scorer, .. } => Ok(SuspectScorer::Endpoint(scorer)),
+            Place::Elsewhere { scorer } => Ok(SuspectScorer::Endpoint(scorer)),
         }
     }
 
@@ -100,7 +100,7 @@ impl Suspect {
     pub fn digest(&self) -> Result<String, Error> {
         match &self.place {
             Place::Here { tensor_root, .. } => Ok(tensor_root.clone()),
-            Place::Elsewhere { transcript, .. } => Ok(Transcript::digest(transcript)?),
+            Place::Elsewhere { scorer } => Ok(scorer.digest()?),
         }
     }
 

@@ -281,4 +281,40 @@ mod tests {
         let two = json!({"prompt_logprobs": [{"1": {"logprob": -1.0}, "2": {"logprob": -2.0}}]});
         assert!(of_prompt(&two).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn texts_and_offsets_of_tokens_say_the_same(
+            characters in proptest::collection::vec("[a-z\u{e9}\u{20ac} \n]", 2..40),
+            cuts in proptest::collection::vec(proptest::bool::ANY, 40),
+            at in 1_usize..39,
+            begins in proptest::bool::ANY,
+        ) {
+            let text = characters.concat();
+            let from: usize = characters.iter().take(at.min(characters.len() - 1)).map(String::len).sum();
+            let mut parts: Vec<String> = Vec::new();
+            for (character, cut) in characters.iter().zip(&cuts) {
+                match parts.last_mut() {
+                    Some(part) if !cut => part.push_str(character),
+                    _ => parts.push(character.clone()),
+                }
+            }
+            // A token that begins texts, and one that was generated.
+            if begins {
+                parts.insert(0, "<s>".into());
+            }
+            parts.push("!".into());
+            let mut offset = 0;
+            let token = |(i, token): (usize, String)| {
+                let own = offset;
+                offset += token.chars().count();
+                TokenLogprob { token, logprob: Some(-(i as f64)), offset: Some(own), top: Vec::new() }
+            };
+            let tokens: Vec<TokenLogprob> = parts.into_iter().enumerate().map(token).collect();
+            let by_text = score(&text, from, &tokens, 1).unwrap().unwrap();
+            let by_offset: Vec<f64> = tokens.iter().zip(by_offset(&text, from, &tokens, 1).unwrap())
+                .filter_map(|(token, is_of_reply)| token.logprob.filter(|_| is_of_reply)).collect();
+            proptest::prop_assert_eq!(by_text, Score { logprob: by_offset.iter().sum(), tokens: by_offset.len() });
+        }
+    }
 }

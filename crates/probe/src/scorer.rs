@@ -38,6 +38,14 @@ impl EndpointScorer {
         Self { asking: Mutex::new(Asking { session, way: None }), chat }
     }
 
+    /// SHA-256 of the transcript as it stands, for reports.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn digest(&self) -> Result<String, ProbeError> {
+        self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner).session.digest()
+    }
+
     /// What was spent, by earlier runs of the transcript too.
     pub fn spent(&self) -> Spent {
         self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner).session.spent()

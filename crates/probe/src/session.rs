@@ -96,6 +96,14 @@ impl Session {
         self.account.budget
     }
 
+    /// SHA-256 of the transcript as it stands, for reports.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn digest(&mut self) -> Result<String, ProbeError> {
+        self.transcript.digest()
+    }
+
     /// Asks, unless the transcript has the answer; `read` understands it.
     pub(crate) fn ask<T>(&mut self, question: Question<'_>, read: &dyn Fn(&Value) -> Result<T, Shape>) -> Result<Answered<T>, ProbeError> {
         let Question { id, path, request, estimate } = question;

@@ -111,7 +111,11 @@ pub(crate) fn canonical(value: &Value) -> String {
 
 /// SHA-256 in hexadecimal, as transcripts write it.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What tells two exchanges apart.
@@ -145,25 +149,6 @@ impl Transcript {
         match read.header {
             Some(header) => Ok(Self { header, exchanges }),
             None => Err(fault(path, Shape::new("transcript", "no whole line", "a header and exchanges"))),
-        }
-    }
-
-    /// SHA-256 of a transcript as it stands, for reports.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn digest(path: &Path) -> Result<String, ProbeError> {
-        let io = |error| ProbeError::Io { action: "read", path: path.to_owned(), error };
-        let mut reader = BufReader::new(File::open(path).map_err(io)?);
-        let mut hasher = Sha256::new();
-        loop {
-            let bytes = reader.fill_buf().map_err(io)?;
-            if bytes.is_empty() {
-                return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-            }
-            hasher.update(bytes);
-            let n = bytes.len();
-            reader.consume(n);
         }
     }
 }
@@ -302,6 +287,23 @@ impl Writer {
             self.answered.insert(digest, at);
         }
         Ok(())
+    }
+
+    /// SHA-256 of the file as it stands. It is read through the handle that holds the lock, which some systems let nobody else do.
+    pub(crate) fn digest(&mut self) -> Result<String, ProbeError> {
+        let io = |error| ProbeError::Io { action: "read", path: self.path.clone(), error };
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let mut reader = BufReader::new(&self.file);
+        let mut hasher = Sha256::new();
+        loop {
+            let bytes = reader.fill_buf().map_err(io)?;
+            if bytes.is_empty() {
+                return Ok(hex(&hasher.finalize()));
+            }
+            hasher.update(bytes);
+            let n = bytes.len();
+            reader.consume(n);
+        }
     }
 
     fn write(&mut self, value: &impl Serialize) -> Result<(), ProbeError> {

@@ -224,6 +224,7 @@ fn a_budget_is_never_exceeded_and_what_was_answered_is_not_asked_twice() {
     let file = text(&bench.path());
     assert!(file.starts_with(&whole) && file.contains("\n{\"budget\":{\"requests\":4,\"tokens\":1000}}\n"), "{file}");
     assert_eq!(bench.transcript().exchanges.len(), 4);
+    assert_eq!(bench.open().unwrap().digest().unwrap(), probe::sha256(file.as_bytes()));
 }
 
 #[test]
@@ -268,6 +269,24 @@ fn another_header_a_broken_line_and_a_second_run_are_refused() {
         let error = bench.open().err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
         assert_eq!(Transcript::open(&bench.path()).unwrap_err().to_string(), error);
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_keeps_its_whole_lines() {
+    let bench = Bench::new((0..3).map(|_| completion("hello", 7)).collect());
+    let mut session = bench.open().unwrap();
+    for prompt in ["one", "two", "six"] {
+        session.reply("x", prompt, &words()).unwrap();
+    }
+    drop(session);
+    let whole = text(&bench.path());
+    for cut in 0..=whole.len() {
+        std::fs::write(bench.path(), &whole[..cut]).unwrap();
+        let lines = whole[..cut].matches('\n').count();
+        assert_eq!(bench.open().unwrap().spent().requests, lines.saturating_sub(1) as u64, "cut at {cut}");
+        let left: String = whole.lines().take(lines.max(1)).flat_map(|line| [line, "\n"]).collect();
+        assert_eq!(text(&bench.path()), left, "cut at {cut}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::suspect::rate;
 use lab::Draws;
 use lab::dialogues::Dialogues;
-use probe::{Ask, Budget, Endpoint, Mode, Pace, ProbeError, Session, SystemClock, Transcript, sha256};
+use probe::{Ask, Budget, Endpoint, Mode, Pace, ProbeError, Session, SystemClock, sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sources::FormatError;
@@ -94,11 +94,11 @@ pub(crate) fn run(args: &Probe, printer: &Printer, progress: &Progress) -> Resul
             Ok(())
         })
     };
-    printer.result(&summary(&counts, &session, &args.output)?)?;
+    printer.result(&summary(&counts, &mut session, &args.output)?)?;
     Ok(ended?)
 }
 
-fn summary(counts: &Counts, session: &Session, path: &Path) -> Result<String, ProbeError> {
+fn summary(counts: &Counts, session: &mut Session, path: &Path) -> Result<String, ProbeError> {
     let (spent, budget) = (session.spent(), session.budget());
     let of = |spent: u64, budget: u64| format!("{} of a budget of {}", grouped(spent), grouped(budget));
     let rows = [
@@ -109,7 +109,7 @@ fn summary(counts: &Counts, session: &Session, path: &Path) -> Result<String, Pr
         ("requests", of(spent.requests, budget.requests)),
         ("tokens", of(spent.tokens, budget.tokens)),
         ("transcript", printable(&path.display().to_string())),
-        ("sha256", Transcript::digest(path)?),
+        ("sha256", session.digest()?),
     ];
     Ok(rows.iter().map(|(name, value)| format!("{name:14}{value}\n")).collect())
 }
