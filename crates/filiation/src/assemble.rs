@@ -1,7 +1,6 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
 mod attention;
-#[cfg_attr(not(test), expect(dead_code, reason = "`filiation twins test` calls it"))]
 pub(crate) mod records;
 
 use crate::cli::{Compare, Run};
@@ -491,13 +490,6 @@ fn claims(case: &Examined<'_>) -> Vec<data::Claim> {
 /// Names every control, registered or not, so that whoever runs it elsewhere gets this report.
 fn command(case: &Examined<'_>) -> String {
     let args = case.args;
-    let quote = |text: &str| {
-        if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) {
-            text.to_owned()
-        } else {
-            format!("'{}'", text.replace('\'', r"'\''"))
-        }
-    };
     let mut words = vec![
         "filiation".to_owned(),
         case.page.subcommand().into(),
@@ -525,4 +517,13 @@ fn command(case: &Examined<'_>) -> String {
     }
     words.extend(["--seed".to_owned(), args.pair.seed.to_string()]);
     words.join(" ")
+}
+
+/// A word as a shell reads it.
+pub(crate) fn quote(text: &str) -> String {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+:,@".contains(c)) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

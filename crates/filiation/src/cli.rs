@@ -2,6 +2,8 @@
 
 pub mod distil;
 pub mod lineage;
+pub mod probe;
+pub mod suspect;
 pub mod training;
 pub mod twins;
 pub mod watermark;
@@ -38,6 +40,8 @@ pub enum Command {
     },
     /// Write what a model does on prompts into a file that can be compared without the weights.
     Observe(Observe),
+    /// Ask a suspect that is only an endpoint, within a declared budget, and write every exchange down.
+    Probe(probe::Probe),
     /// What is in a checkpoint: family, encodings, tensors, digests, claims of its card.
     Inspect(Inspect),
     /// Test who learnt what a service released: replies beside twins that it could as well have given.

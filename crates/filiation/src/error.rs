@@ -23,6 +23,9 @@ pub enum Error {
     /// The wording file of this build is broken.
     #[error(transparent)]
     Wording(#[from] verdict::WordingError),
+    /// An endpoint could not be asked.
+    #[error(transparent)]
+    Probe(#[from] probe::ProbeError),
     /// The report could not be rendered.
     #[error("report: {0}")]
     Report(String),
@@ -55,6 +58,7 @@ impl Error {
             Self::Method(evidence::MethodError::Source(error)) => error.hint(),
             Self::Twins(error) => error.hint(),
             Self::Score(error) => error.hint(),
+            Self::Probe(error) => error.hint(),
             Self::Usage { hint, .. } => hint.as_deref(),
             _ => None,
         }
@@ -65,7 +69,7 @@ impl Error {
         match self {
             Self::Lab(error) => error.is_usage(),
             Self::Twins(error) => matches!(error, twins::TwinError::Usage(_)),
-            other => matches!(other, Self::Usage { .. }),
+            other => matches!(other, Self::Usage { .. } | Self::Probe(probe::ProbeError::Endpoint(_))),
         }
     }
 }

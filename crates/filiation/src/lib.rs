@@ -14,6 +14,7 @@ mod outputs;
 mod page;
 mod printer;
 mod progress;
+pub mod suspect;
 mod whole;
 
 use clap::Parser;
@@ -69,6 +70,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         }
         Command::Claim { command: cli::Claim::Attention(args) } => commands::claim::attention(args, printer, &progress)?,
         Command::Observe(args) => commands::observe::run(args, printer, &progress)?,
+        Command::Probe(args) => commands::probe::run(args, printer, &progress)?,
         Command::Inspect(args) => commands::inspect::run(args, printer, &progress)?,
         Command::Twins { command } => commands::twins::run(command, printer, &progress)?,
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,

@@ -1,8 +1,10 @@
 //! What the program does, for callers that are no command line: nothing is printed.
 
+use crate::cli::suspect::SuspectArgs;
 use crate::cli::{Compare, Inspect};
 use crate::page::{Page, prepare_folder};
 use crate::progress::Progress;
+use crate::suspect::Suspect;
 use crate::{Error, commands, models};
 use forward::{Observation, PromptSet, Scheme, Watermark};
 use report::data::Report;
@@ -39,6 +41,11 @@ pub fn inspect(args: &Inspect) -> Result<String, Error> {
 /// Runs a checkpoint with this program's own engine, as `filiation observe` does.
 pub fn observe(model: &Path, prompts: &PromptSet) -> Result<Observation, Error> {
     commands::observe::observation(model, prompts, &Progress::Quiet)
+}
+
+/// Opens a suspect that says how probable it finds replies; `asked` is what a transcript says it is asked for.
+pub fn suspect(args: &SuspectArgs, asked: &str) -> Result<Suspect, Error> {
+    Suspect::open(args, asked, &forward::Chat::named("dialogues")?, &Progress::Quiet)
 }
 
 /// Opens weights by path or Hub id, with all their digests.

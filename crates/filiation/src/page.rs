@@ -14,7 +14,6 @@ pub(crate) enum Page {
     /// What a claimed correlation of attention is worth.
     AttentionClaim,
     /// Whether the suspect was trained on what the reference released.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`filiation twins test` asks for it"))]
     Distillation,
 }
 

@@ -248,9 +248,10 @@ mod tests {
             is_placebo: false,
             suspect: vec![-1.0, -2.0 - 0.01 * i as f64, -2.1],
             base: Some(vec![-2.0, -2.0 + 0.1 * (i % 3) as f64, -2.1]),
+            further: Vec::new(),
         };
         let scores = TwinScores { requests: (0..12).map(request).collect(), effect: 0.5 };
-        let records = Records { twins: Some(&scores), seed: 3 };
+        let records = Records { twins: Some(&scores), seed: 3, ..Records::default() };
         RECORD_METHODS.iter().map(|method| (method.card(), method.observe(&records).unwrap())).collect()
     }
 

@@ -1,6 +1,7 @@
 //! Arguments of `twins`.
 
 use super::Format;
+use super::suspect::SuspectArgs;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -88,8 +89,9 @@ pub struct Commit {
 pub struct Test {
     /// The file of twins.
     pub twins: PathBuf,
-    /// The model that is questioned: a weight file, a folder, or the id of a model in the Hub cache.
-    pub suspect: PathBuf,
+    /// The model that is questioned.
+    #[command(flatten)]
+    pub suspect: SuspectArgs,
     /// What was published before the suspect was opened; one for each file of twins, in their order.
     #[arg(long, value_name = "FILE")]
     pub commitment: Vec<PathBuf>,
@@ -105,9 +107,6 @@ pub struct Test {
     /// Of the drawn arrangements; as committed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How the suspect reads a question and an answer, where that differs from the service.
-    #[arg(long, value_name = "NAME|FILE")]
-    pub chat: Option<String>,
     /// The `report.json` of a comparison of the same suspect with the reference's weights: both questions stand in one table.
     #[arg(long, value_name = "FILE")]
     pub beside: Option<PathBuf>,

@@ -16,6 +16,7 @@ pub(crate) mod methods;
 pub(crate) mod observe;
 pub(crate) mod outputs;
 pub(crate) mod palimpsest;
+pub(crate) mod probe;
 pub(crate) mod train;
 pub(crate) mod twins;
 pub(crate) mod watermark;

@@ -13,6 +13,7 @@ mod hostile;
 mod lab;
 mod lineage;
 mod outputs;
+mod probe;
 mod watermark;
 
 use serde_json::Value;
@@ -66,6 +67,7 @@ fn command(args: &[&str]) -> Command {
         "LOCALAPPDATA",
         "USERPROFILE",
         "RAYON_NUM_THREADS",
+        "FILIATION_API_KEY",
     ] {
         command.env_remove(name);
     }

@@ -1,6 +1,7 @@
 //! `filiation twins`: from the log of a service to an exact test of who learnt its replies.
 
 mod score;
+mod test;
 
 use crate::Error;
 use crate::cli::twins::{Commit, Draw, Twins};
@@ -9,7 +10,6 @@ use crate::printer::{Printer, printable};
 use crate::progress::Progress;
 use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot as _, SnapshotRecord, read_log};
 use forward::{Chat, Responder, Sampling};
-use lab::dialogues::Dialogues;
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
 pub(crate) use score::{Ask, scores};
 use sha2::{Digest as _, Sha256};
@@ -35,14 +35,14 @@ pub(crate) fn run(command: &Twins, printer: &Printer, progress: &Progress) -> Re
         }
         Twins::Draw(args) => draw(args, printer, progress),
         Twins::Commit(args) => commit(args, printer, progress),
-        Twins::Test(args) => score::test(args, printer, progress),
+        Twins::Test(args) => test::run(args, printer, progress),
     }
 }
 
 fn draw(args: &Draw, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let key = Secret::open(&args.key)?.campaign(&args.campaign);
     let (log, digest) = (log(&args.log)?, file_digest(&args.log)?);
-    let chat = chat(&args.chat)?;
+    let chat = Chat::named(&args.chat)?;
     let model = open(&args.model, progress)?;
     let snapshot = SnapshotRecord {
         path: model.path.display().to_string(),
@@ -93,7 +93,7 @@ fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), E
     let bases = args.base.iter().map(root).collect::<Result<_, Error>>()?;
     let campaign = ::twins::TwinFile::open(&args.twins)?.header.campaign;
     let plan = Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect: args.effect, seed: args.seed, bases };
-    let commitment = Commitment::of(&args.twins, &secret.campaign(&campaign), plan, now())?;
+    let commitment = Commitment::of(&args.twins, &secret.campaign(&campaign), plan, probe::rfc3339(std::time::SystemTime::now()))?;
     let digest = commitment.write(&args.output)?;
     let path = printable(&args.output.display().to_string());
     let [tested, placebo] = commitment.requests;
@@ -102,12 +102,6 @@ fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), E
          Publish this digest, or have it stamped, before the suspect is opened.\n",
         printable(&campaign)
     ))
-}
-
-/// The time of the machine's clock, to the second.
-fn now() -> String {
-    let now = jiff::Timestamp::now();
-    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
 /// A log, or replies that the laboratory stored, which are one.
@@ -135,12 +129,6 @@ pub(crate) fn logged(file: &ReplyFile) -> Vec<LoggedRequest> {
         sampling: Some(file.header.sampling),
     };
     file.replies.iter().map(request).collect()
-}
-
-pub(crate) fn chat(name: &str) -> Result<Chat, Error> {
-    let _ = name;
-    let dialogues = Dialogues::shipped().map_err(|error| error.at(Path::new("data/dialogues/en-v1.toml")))?;
-    Ok(dialogues.chat)
 }
 
 /// SHA-256 of a file.

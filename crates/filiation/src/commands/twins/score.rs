@@ -1,14 +1,10 @@
-//! What a suspect and a base give to replies and twins, and the test on it.
+//! What a suspect and models that nobody suspects give to replies and twins.
 
-use super::{chat, file_digest};
 use crate::Error;
-use crate::cli::twins::Test;
-use crate::models::open;
-use crate::printer::Printer;
 use crate::progress::Progress;
-use ::twins::{Line, TwinFile, Utterance};
-use evidence::{RECORD_METHODS, Records, ScoredRequest, TwinScores};
-use forward::{LocalScorer, Scored, Scorer};
+use ::twins::{Line, Utterance};
+use evidence::{ScoredRequest, TwinScores};
+use forward::{Scored, Scorer};
 
 /// Who is asked about replies and twins.
 pub(crate) struct Ask<'a> {
@@ -57,29 +53,4 @@ pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: 
         });
     }
     Ok(TwinScores { requests, effect })
-}
-
-pub(super) fn test(args: &Test, printer: &Printer, progress: &Progress) -> Result<(), Error> {
-    let paths: Vec<_> = std::iter::once(&args.twins).chain(&args.batch).collect();
-    let files: Vec<TwinFile> = paths.iter().map(|path| Ok(TwinFile::open(path)?)).collect::<Result<_, Error>>()?;
-    let chat = match &args.chat {
-        Some(name) => chat(name)?,
-        None => files[0].header.chat.clone(),
-    };
-    let suspect = open(&args.suspect, progress)?;
-    let scorer = LocalScorer::open(&suspect, &chat).map_err(forward::ScoreError::from)?;
-    let bases = args.base.iter().map(|base| open(base, progress)).collect::<Result<Vec<_>, _>>()?;
-    let base_scorers =
-        bases.iter().map(|base| LocalScorer::open(base, &chat).map_err(forward::ScoreError::from)).collect::<Result<Vec<_>, _>>()?;
-    let batches: Vec<&[Line]> = files.iter().map(|file| file.lines.as_slice()).collect();
-    let ask = Ask { suspect: &scorer, bases: base_scorers.iter().map(|base| base as &dyn Scorer).collect() };
-    let scores = scores(&batches, &ask, args.effect.unwrap_or(0.02), progress)?;
-    let records = Records { twins: Some(&scores), seed: args.seed.unwrap_or(0) };
-    let mut text = String::new();
-    for method in RECORD_METHODS {
-        let outcome = method.observe(&records)?;
-        text.push_str(&format!("{}: {:?}\n", method.card().id, outcome.observed().map(|o| (&o.explanation.words, o.p_value))));
-    }
-    let _ = file_digest(&args.twins)?;
-    printer.result(&text)
 }

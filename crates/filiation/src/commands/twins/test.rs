@@ -1,0 +1,193 @@
+//! `filiation twins test`: the test that was committed, and its report.
+
+use super::{Ask, LOG10_LEVEL, PRIMARY, file_digest, scores};
+use crate::Error;
+use crate::assemble::records::{Beside, Declared, ExaminedRecords, endpoint, report};
+use crate::assemble::{custody_files, quote, side};
+use crate::cli::twins::Test;
+use crate::models::{Compared, custody, open_weights};
+use crate::page::{Page, prepare_folder};
+use crate::printer::Printer;
+use crate::progress::Progress;
+use crate::suspect::Suspect;
+use ::report::data;
+use ::twins::{Commitment, Line, Plan, TwinFile};
+use evidence::{Records, record_method};
+use forward::{LocalScorer, ScoreError, Scorer};
+use sources::FormatError;
+use std::path::{Path, PathBuf};
+use verdict::Wording;
+use verdict::distillation::{self, conclude};
+
+/// The smallest effect that matters where nothing was committed, in nats a token.
+const EFFECT: f64 = 0.02;
+
+pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    args.report.as_deref().map(prepare_folder).transpose()?;
+    let wording = Wording::shipped()?;
+    let paths: Vec<&PathBuf> = std::iter::once(&args.twins).chain(&args.batch).collect();
+    let files: Vec<TwinFile> = paths.iter().map(|path| Ok(TwinFile::open(path)?)).collect::<Result<_, Error>>()?;
+    let committed = committed(args, &paths)?;
+    let beside = args.beside.as_deref().map(Beside::read).transpose()?;
+    let bases: Vec<Compared> = args.base.iter().map(|base| weights(base, progress)).collect::<Result<_, _>>()?;
+    let plan = plan(args, committed.as_ref().map(|(plan, _)| plan), &bases)?;
+
+    let header = &files[0].header;
+    let suspect = Suspect::open(&args.suspect, "twins test", &header.chat, progress)?;
+    let scorer = suspect.scorer()?;
+    let base_scorers: Vec<LocalScorer<'_>> =
+        bases.iter().map(|base| LocalScorer::open(&base.model, &header.chat).map_err(ScoreError::from)).collect::<Result<_, _>>()?;
+    let batches: Vec<&[Line]> = files.iter().map(|file| file.lines.as_slice()).collect();
+    let ask = Ask { suspect: &scorer, bases: base_scorers.iter().map(|base| base as &dyn Scorer).collect() };
+    let scores = scores(&batches, &ask, plan.effect, progress)?;
+    let records = Records { twins: Some(&scores), seed: plan.seed, ..Records::default() };
+    let outcomes = match record_method(PRIMARY) {
+        Some(method) => vec![(method.card(), method.observe(&records)?)],
+        None => Vec::new(),
+    };
+    let verdict = conclude(&outcomes, &distillation::Plan { primary: PRIMARY, is_committed: committed.is_some() }, &wording)?;
+
+    let snapshot = data::Side {
+        path: header.snapshot.path.clone(),
+        tensor_root: header.snapshot.tensor_root.clone(),
+        format: Some("snapshot".into()),
+        ..data::Side::default()
+    };
+    let mut files: Vec<data::CustodyFile> = Vec::new();
+    for path in paths.into_iter().chain(&args.commitment) {
+        files.push(custody_file(data::SideRole::Reference, path)?);
+    }
+    bases.iter().for_each(|base| files.extend(custody_files(data::SideRole::Control, &base.custody)));
+    let suspected = match suspect.compared() {
+        Some(compared) => {
+            files.extend(custody_files(data::SideRole::Suspect, &compared.custody));
+            side(compared)
+        }
+        None => {
+            if let Some(transcript) = &args.suspect.transcript {
+                files.push(custody_file(data::SideRole::Suspect, transcript)?);
+            }
+            endpoint(&args.suspect.suspect, args.suspect.name.as_deref())
+        }
+    };
+    let report = report(ExaminedRecords {
+        reference: snapshot,
+        suspect: suspected,
+        seed: plan.seed,
+        outcomes: &outcomes,
+        verdict: &verdict,
+        plan: Declared {
+            method: PRIMARY.into(),
+            committed_beforehand: committed.is_some(),
+            committed_at: committed.as_ref().map(|(_, stamps)| stamps[0].0.clone()),
+            commitment: committed.as_ref().map(|(_, stamps)| format!("sha256:{}", stamps[0].1)),
+            opened_at: None,
+        },
+        beside: beside.as_ref(),
+        custody: files,
+        command: command(args),
+    });
+    Page::Distillation.deliver_to(&report, args.report.as_deref(), args.format, printer)
+}
+
+/// When a file was committed, and the digest of the commitment.
+type Stamp = (String, String);
+
+/// What was committed of every file, where it was; all commitments say one plan.
+fn committed(args: &Test, paths: &[&PathBuf]) -> Result<Option<(Plan, Vec<Stamp>)>, Error> {
+    if args.commitment.is_empty() {
+        return Ok(None);
+    }
+    if args.commitment.len() != paths.len() {
+        let message = format!("commitments: found {} for {} files of twins, expected one each", args.commitment.len(), paths.len());
+        return Err(Error::Usage {
+            message,
+            hint: Some("give them in the order of the files, or none: the answer is then exploratory".into()),
+        });
+    }
+    let mut plan: Option<Plan> = None;
+    let mut stamps = Vec::new();
+    for (path, committed) in paths.iter().zip(&args.commitment) {
+        let (commitment, digest) = Commitment::open(committed)?;
+        commitment.check(path)?;
+        if let Some(plan) = plan.as_ref().filter(|plan| **plan != commitment.plan) {
+            let (found, expected) = (described(&commitment.plan), described(plan));
+            return Err(FormatError::new("plan", found, format!("{expected}, as the first commitment says")).at(committed).into());
+        }
+        plan = Some(commitment.plan);
+        stamps.push((commitment.committed_at, digest));
+    }
+    Ok(plan.map(|plan| (plan, stamps)))
+}
+
+fn described(plan: &Plan) -> String {
+    let Plan { primary, log10_level, effect, seed, bases } = plan;
+    format!("`{}` at 10^{log10_level}, effect {effect}, seed {seed}, {} bases", primary.escape_debug(), bases.len())
+}
+
+/// What will be done: as committed, where it was; whoever asks for something else is told.
+fn plan(args: &Test, committed: Option<&Plan>, bases: &[Compared]) -> Result<Plan, Error> {
+    let roots: Vec<String> = bases.iter().map(|base| base.custody.tensor_root.clone()).collect();
+    let Some(plan) = committed else {
+        let effect = args.effect.unwrap_or(EFFECT);
+        if !(effect.is_finite() && effect > 0.0) {
+            return Err(Error::Usage { message: format!("effect: found {effect}, expected nats a token above 0"), hint: None });
+        }
+        return Ok(Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect, seed: args.seed.unwrap_or(0), bases: roots });
+    };
+    let otherwise = |what: &str, found: String, expected: String| {
+        Err(Error::Usage {
+            message: format!("{what}: found {found}, expected {expected}, as committed"),
+            hint: Some("leave it out, or test without the commitment: the answer is then exploratory".into()),
+        })
+    };
+    if (plan.primary.as_str(), plan.log10_level) != (PRIMARY, LOG10_LEVEL) {
+        let found = format!("`{}` at 10^{}", plan.primary.escape_debug(), plan.log10_level);
+        return otherwise("primary test", format!("`{PRIMARY}` at 10^{LOG10_LEVEL}"), found);
+    }
+    if let Some(effect) = args.effect.filter(|effect| *effect != plan.effect) {
+        return otherwise("effect", effect.to_string(), plan.effect.to_string());
+    }
+    if let Some(seed) = args.seed.filter(|seed| *seed != plan.seed) {
+        return otherwise("seed", seed.to_string(), plan.seed.to_string());
+    }
+    if roots != plan.bases {
+        let short = |roots: &[String]| match roots {
+            [] => "none".to_owned(),
+            roots => roots.iter().map(|root| format!("{root:.16}")).collect::<Vec<_>>().join(", "),
+        };
+        return otherwise("tensor roots of the bases", short(&roots), short(&plan.bases));
+    }
+    Ok(plan.clone())
+}
+
+fn weights(path: &Path, progress: &Progress) -> Result<Compared, Error> {
+    let model = open_weights(path, progress)?;
+    let custody = custody(&model, "digests of a base", progress)?;
+    Ok(Compared { given: path.to_owned(), model, observation: None, custody })
+}
+
+fn custody_file(side: data::SideRole, path: &Path) -> Result<data::CustodyFile, Error> {
+    let bytes = std::fs::metadata(path).map_err(|error| Error::Io { action: "read", path: path.to_owned(), error })?.len();
+    Ok(data::CustodyFile { side, path: path.display().to_string(), bytes, sha256: file_digest(path)? })
+}
+
+/// The command that gives the same report again.
+fn command(args: &Test) -> String {
+    let path = |path: &PathBuf| quote(&path.display().to_string());
+    let mut words = vec!["filiation twins test".to_owned(), path(&args.twins), quote(&args.suspect.suspect)];
+    let mut option = |name: &str, value: String| words.push(format!("{name} {value}"));
+    args.batch.iter().for_each(|file| option("--batch", path(file)));
+    args.commitment.iter().for_each(|file| option("--commitment", path(file)));
+    args.base.iter().for_each(|file| option("--base", path(file)));
+    args.effect.iter().for_each(|effect| option("--effect", effect.to_string()));
+    args.seed.iter().for_each(|seed| option("--seed", seed.to_string()));
+    args.beside.iter().for_each(|file| option("--beside", path(file)));
+    let suspect = &args.suspect;
+    suspect.name.iter().for_each(|name| option("--name", quote(name)));
+    suspect.chat.iter().for_each(|chat| option("--chat", quote(chat)));
+    suspect.budget_requests.iter().for_each(|n| option("--budget-requests", n.to_string()));
+    suspect.budget_tokens.iter().for_each(|n| option("--budget-tokens", n.to_string()));
+    suspect.transcript.iter().for_each(|file| option("--transcript", path(file)));
+    words.join(" ")
+}
