@@ -23,13 +23,14 @@ fn outcomes(n: usize, shifts: [f64; 3], effect: f64) -> Vec<(&'static Card, Outc
             is_placebo: i >= n,
             suspect: drawn(shifts[if i < n { 0 } else { 2 }]),
             base: Some(drawn(if i < n { shifts[1] } else { 0.0 })),
+            further: Vec::new(),
         })
         .collect();
     observe(&TwinScores { requests, effect })
 }
 
 fn observe(scores: &TwinScores) -> Vec<(&'static Card, Outcome)> {
-    let records = Records { twins: Some(scores), seed: 1 };
+    let records = Records { twins: Some(scores), seed: 1, ..Records::default() };
     let twin = RECORD_METHODS.iter().find(|method| method.card().id == TWIN).unwrap();
     vec![(twin.card(), twin.observe(&records).unwrap())]
 }
@@ -184,6 +185,7 @@ fn checks_that_are_missing_are_limits() -> Result<(), WordingError> {
         is_placebo: false,
         suspect: (0..2).map(|_| normal.draw()).collect(),
         base: None,
+        further: Vec::new(),
     });
     let outcomes = observe(&TwinScores { requests: requests.collect(), effect: 0.1 });
     let found = conclude(&outcomes, &COMMITTED, &Wording::shipped()?)?;

@@ -81,8 +81,8 @@ fn picture(drawn: &Drawn) -> TwinsPicture {
     let [suspect, base, placebo] = drawn.effects;
     let (values, of_base): (Vec<_>, Vec<_>) = (0..drawn.requests).map(|at| request(at, drawn, [suspect, base])).unzip();
     let (others, others_of_base): (Vec<_>, Vec<_>) = (0..120).map(|at| request(50_000 + at, drawn, [placebo, 0.0])).unzip();
-    let (beta, rest) = residuals(&values, &of_base).unwrap();
-    let (_, rest_of_others) = residuals(&others, &others_of_base).unwrap();
+    let (beta, rest) = residuals(&values, &[&of_base]).unwrap();
+    let (_, rest_of_others) = residuals(&others, &[&others_of_base]).unwrap();
     let values_tested = if drawn.has_checks { &rest } else { &values };
     let (primary, null) = tested(values_tested, "released");
     let batches: Vec<TwinsTest> = match drawn.batches {
@@ -108,7 +108,7 @@ fn picture(drawn: &Drawn) -> TwinsPicture {
         without_base: only(&values, "released"),
         base_alone: only(&of_base, "released"),
         placebo: only(&rest_of_others, "placebo"),
-        beta: drawn.has_checks.then_some(beta),
+        beta: drawn.has_checks.then_some(beta[0]),
         fewest_twins: drawn.twins as u64,
         most_twins: drawn.twins as u64,
         log10_level: -6.0,
