@@ -3,7 +3,8 @@
 //! The template escapes every value; only [`crate::figures`] and [`prose`] hand it markup, and both escape what they are given.
 
 use crate::data::{
-    Card, Claim, Conclusion, CustodyFile, Finding, MarginOutcome, NullKind, Outcome, PValue, Question, Report, Side, SyntheticControls, Verdict,
+    Card, Claim, Conclusion, CustodyFile, Finding, MarginOutcome, NullKind, Outcome, PValue, Question, Report, Side, SyntheticControls,
+    Verdict,
 };
 use crate::figures::{self, Figure};
 use crate::glossary::{self, Term};

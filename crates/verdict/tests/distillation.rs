@@ -15,9 +15,7 @@ const COMMITTED: Plan<'static> = Plan { primary: TWIN, is_committed: true };
 /// and the released ones lie `shifts` higher: under the suspect, under the base, and under the suspect in the placebo.
 fn outcomes(n: usize, shifts: [f64; 3], effect: f64) -> Vec<(&'static Card, Outcome)> {
     let mut normal = Gaussian::new(7, "replies");
-    let mut drawn = |shift: f64| -> Vec<f64> {
-        (0..3).map(|i| -2.5 + 0.15 * normal.draw() + if i == 0 { shift } else { 0.0 }).collect()
-    };
+    let mut drawn = |shift: f64| -> Vec<f64> { (0..3).map(|i| -2.5 + 0.15 * normal.draw() + if i == 0 { shift } else { 0.0 }).collect() };
     let requests = (0..n + 100)
         .map(|i| ScoredRequest {
             cluster: format!("c{i}"),
@@ -48,7 +46,9 @@ fn expect_careful_words(verdict: &Verdict) {
     for sentence in &all {
         let lower = sentence.to_lowercase();
         let words: Vec<&str> = lower.split(|c: char| !c.is_alphabetic()).collect();
-        for word in ["proves", "proof", "proved", "stolen", "stole", "theft", "guilty", "copied", "match", "matches", "certain", "infringes"] {
+        for word in
+            ["proves", "proof", "proved", "stolen", "stole", "theft", "guilty", "copied", "match", "matches", "certain", "infringes"]
+        {
             assert!(!words.contains(&word), "`{word}` in: {sentence}");
         }
         assert!(!sentence.contains(['{', '}']) && !sentence.contains(".."), "{sentence}");
@@ -135,7 +135,7 @@ fn what_was_not_committed_beforehand_is_exploratory() {
         let (found, committed) = (verdict(&outcomes, &plan), verdict(&outcomes, &COMMITTED));
         assert_eq!(found.conclusion, committed.conclusion);
         let words = "exploratory: the replies and twins were not committed before the suspect was opened";
-        assert!(found.statement.ends_with(&format!(" ({words}).")), "{}", found.statement);
+        assert!(found.statement.ends_with(&format!("; {words}.")), "{}", found.statement);
         assert!(found.limits[0].starts_with(&words.replacen('e', "E", 1)), "{:?}", found.limits);
     }
 }

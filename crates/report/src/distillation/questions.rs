@@ -180,8 +180,7 @@ mod tests {
 
     fn marked(derivation: Option<Conclusion>, distillation: Conclusion) -> Vec<&'static str> {
         let answer = |conclusion| Answer { conclusion, ..Answer::default() };
-        let questions =
-            TwoQuestions { derivation: derivation.map(answer), distillation: answer(distillation), same_suspect: None };
+        let questions = TwoQuestions { derivation: derivation.map(answer), distillation: answer(distillation), same_suspect: None };
         Questions::of(&questions).cells.iter().flatten().map(|cell| cell.class).collect()
     }
 

@@ -24,10 +24,15 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         Some(twins) => {
             let test = |test: &TwinsTest| {
                 let interval = test
-            .finite_interval()
+                    .finite_interval()
                     .map_or_else(String::new, |[low, high]| format!(" ({} to {})", four_decimals(low), four_decimals(high)));
                 let p = p_in_words(test.log10_p, test.null);
-                format!("{}{interval}, z {}, {p}, {} requests", four_decimals(test.effect), numbers::z(test.z), numbers::grouped(test.requests))
+                format!(
+                    "{}{interval}, z {}, {p}, {} requests",
+                    four_decimals(test.effect),
+                    numbers::z(test.z),
+                    numbers::grouped(test.requests)
+                )
             };
             lines.extend(fact("effect", &format!("{}; nats a token, 95 % interval", test(&twins.primary))));
             let checks = [("no base", &twins.without_base), ("base alone", &twins.base_alone), ("placebo", &twins.placebo)];

@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) p_sentence: String,
     /// What the checks say, as a heading.
     pub(crate) worth: &'static str,
+    /// Whether what must show nothing shows something.
+    pub(crate) has_failed: bool,
     pub(crate) arrangements: Figure,
     pub(crate) differences: Figure,
     pub(crate) power: Option<Figure>,
@@ -81,6 +83,7 @@ impl View {
             p: p_in_words(twins.log10_p, twins.null),
             p_sentence: p_sentence(twins),
             worth: worth(twins),
+            has_failed: [&twins.base_alone, &twins.placebo].into_iter().flatten().any(|test| test.log10_p <= LOG10_CHECK),
             arrangements: twins::arrangements(twins),
             differences: twins::differences(&checks),
             power: twins::power(twins),
@@ -88,7 +91,10 @@ impl View {
             steps: steps(twins),
             table: checks.iter().map(row).collect(),
             batches: twins.batches.iter().map(batch).collect(),
-            together: format!("All batches together: {}.", p_in_words(twins.log10_p, twins.null)),
+            together: format!(
+                "All batches together, which is what the verdict holds against the level: {}.",
+                p_in_words(twins.log10_p, twins.null)
+            ),
             measured: measured(report, twins),
         }
     }
@@ -130,9 +136,9 @@ pub(super) fn checks(twins: &TwinsPicture) -> Vec<Check<'_>> {
         (&twins.base_alone, "The public base in its place", "it saw neither, and must show nothing", false),
         (&twins.placebo, "Placebo", "replies that went to others; they must show nothing", false),
     ];
-    let others = others.into_iter().filter_map(|(test, title, words, is_suspect)| {
-        Some(Check { test: test.as_ref()?, title, words: words.to_owned(), is_suspect })
-    });
+    let others = others
+        .into_iter()
+        .filter_map(|(test, title, words, is_suspect)| Some(Check { test: test.as_ref()?, title, words: words.to_owned(), is_suspect }));
     std::iter::once(first).chain(others).collect()
 }
 
@@ -152,9 +158,9 @@ fn worth(twins: &TwinsPicture) -> &'static str {
 
 fn effect_sentence(twins: &TwinsPicture) -> String {
     let test = &twins.primary;
-    let interval = test.finite_interval().map_or_else(String::new, |[low, high]| {
-        format!(" (95 % interval {} to {})", four_decimals(low), four_decimals(high))
-    });
+    let interval = test
+        .finite_interval()
+        .map_or_else(String::new, |[low, high]| format!(" (95 % interval {} to {})", four_decimals(low), four_decimals(high)));
     format!(
         "nats a token more probable than their twins{interval}, over {} requests in {} clusters",
         numbers::grouped(test.requests),

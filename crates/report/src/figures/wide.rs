@@ -94,13 +94,7 @@ impl Wide {
 
     pub(super) fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), class: &str, tip: &str) {
         let tip = tip_attribute(tip);
-        self.push(format_args!(
-            r#"<rect x="{}%" y="{}" width="{}%" height="{}" class="{class}"{tip}/>"#,
-            n(x),
-            n(y),
-            n(width),
-            n(height)
-        ));
+        self.push(format_args!(r#"<rect x="{}%" y="{}" width="{}%" height="{}" class="{class}"{tip}/>"#, n(x), n(y), n(width), n(height)));
     }
 
     pub(super) fn circle(&mut self, (x, y): (f64, f64), radius: f64, class: &str, tip: &str) {

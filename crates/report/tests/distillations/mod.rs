@@ -104,7 +104,9 @@ fn the_page_answers_in_the_order_in_which_a_judge_asks() {
             "Words</h2>",
         ],
     );
-    for term in ["cluster", "commitment", "e-value", "effect", "minimum detectable effect", "placebo", "public base", "released reply", "twin"] {
+    for term in
+        ["cluster", "commitment", "e-value", "effect", "minimum detectable effect", "placebo", "public base", "released reply", "twin"]
+    {
         assert!(page.contains(&format!("<dt>{term}</dt>")), "`{term}` is not defined");
     }
     assert!(!page.contains("<dt>block</dt>") && !page.contains("Shared</dt>"), "words of weights on a page about outputs");
@@ -122,6 +124,8 @@ fn checks_say_what_the_number_is_worth() {
         let page = page(&report);
         assert!(page.contains(said) && page.contains(heading), "{said}");
     }
+    let failed = page(&samples::failed_base());
+    assert_says(&failed, &["less than 1 in 10", "<strong>A check has failed", "</section>"]);
     let mut both = samples::failed_base();
     twins(&mut both).placebo.as_mut().unwrap().log10_p = -4.0;
     assert!(page(&both).contains("Both checks have failed"));
@@ -139,7 +143,10 @@ fn too_few_replies_come_with_the_number_needed() {
 #[test]
 fn batches_have_a_table_and_one_batch_has_none() {
     let page = page(&samples::distilled_in_batches());
-    assert_says(&page, &["Batch by batch</h3>", "e-value</th>", "All batches together: p"]);
+    assert_says(
+        &page,
+        &["Batch by batch</h3>", "e-value</th>", "All batches together, which is what the verdict holds against the level: p"],
+    );
     assert!(!page.contains("Hoeffding&#39;s bound") && !page.contains("Hoeffding's bound"), "one test's level where several are joined");
     assert!(!self::page(&samples::distilled()).contains("Batch by batch"));
 }
@@ -147,12 +154,18 @@ fn batches_have_a_table_and_one_batch_has_none() {
 #[test]
 fn the_case_is_marked_in_the_table_of_two_questions() {
     let page = page(&samples::derived_and_distilled());
-    assert_says(&page, &["class=\"cell here\"><h3>Weights and replies", "goes beyond simple distillation", "This case is “Weights and replies”."]);
+    assert_says(
+        &page,
+        &["class=\"cell here\"><h3>Weights and replies", "goes beyond simple distillation", "This case is “Weights and replies”."],
+    );
     assert!(page.contains("Both answers are about the same bytes.") && !page.contains("cell open"));
     assert!(self::page(&samples::distilled_in_batches()).contains("class=\"cell here\"><h3>Simple distillation"));
     let unasked = self::page(&samples::distilled());
     assert_eq!(unasked.matches("class=\"cell open\"").count(), 2);
-    assert_says(&unasked, &["Derivation was not asked, so two cases remain: “Weights and replies” and “Simple distillation”.", "Not asked."]);
+    assert_says(
+        &unasked,
+        &["Derivation was not asked, so two cases remain: “Weights and replies” and “Simple distillation”.", "Not asked."],
+    );
     assert!(self::page(&samples::endpoint()).contains("An endpoint shows no files"));
     assert!(!self::page(&samples::untested()).contains("Two questions, side by side"));
 }
@@ -185,7 +198,10 @@ fn without_a_test_the_page_says_why() {
 #[test]
 fn the_report_shows_the_section_too() {
     let page = html::render(&samples::distilled()).unwrap();
-    assert_says(&page, &["Evidence of training on released replies</h2>", "href=\"#twins\"", "id=\"twins\"", "What the number is worth</h3>"]);
+    assert_says(
+        &page,
+        &["Evidence of training on released replies</h2>", "href=\"#twins\"", "id=\"twins\"", "What the number is worth</h3>"],
+    );
     assert!(!page.contains("nothing to draw") && !page.contains("href=\"#picture\""));
 }
 
@@ -194,7 +210,15 @@ fn a_terminal_shows_the_number_and_what_it_is_worth() {
     let text = plain_text(&samples::distilled());
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.first(), Some(&"Evidence of training on released replies"));
-    for start in ["p-value    p ≤ 10^−", "effect     0.0", "no base    0.0", "base alone ", "placebo    ", "least      0.0", "declared   text.released-twin at 10^−6; committed"] {
+    for start in [
+        "p-value    p ≤ 10^−",
+        "effect     0.0",
+        "no base    0.0",
+        "base alone ",
+        "placebo    ",
+        "least      0.0",
+        "declared   text.released-twin at 10^−6; committed",
+    ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "no `{start}` in:\n{text}");
     }
     assert!(text.contains("derivation not asked"), "{text}");

@@ -3,10 +3,10 @@
 use super::{cards, noise, sha, side};
 use report::data::PValue as PValueOf;
 use report::data::{
-    Access, Answer, Card, Case, Conclusion, CurvePoint, CustodyFile, Explanation, Finding, NullKind, Outcome, Primary, Question, Report, Side, SideRole,
-    Tool, TwinsPicture, TwinsTest, TwoQuestions, Verdict,
+    Access, Answer, Card, Case, Conclusion, CurvePoint, CustodyFile, Explanation, Finding, NullKind, Outcome, Primary, Question, Report,
+    Side, SideRole, Tool, TwinsPicture, TwinsTest, TwoQuestions, Verdict,
 };
-use stats::exchangeable::{Exchange, detectable, exchange, residuals};
+use stats::exchangeable::{Exchange, detectable, exchange, normal_quantile, residuals};
 use stats::{EValue, NullDistribution, PValue};
 
 const TWIN: &str = "text.released-twin";
@@ -102,7 +102,12 @@ fn picture(drawn: &Drawn) -> TwinsPicture {
         _ => (if e > 0.0 { -e } else { 0.0 }, NullKind::Bound, Some("product of e-values, Markov".to_owned())),
     };
     let n = drawn.requests as f64;
-    let least = null.null_sd * detectable(1e-6, 0.9) / n;
+    // Batches are held against the level together, as the method does it.
+    let standard_deviations = match batches.len() {
+        0 => detectable(1e-6, 0.9),
+        k => (4.0 * (1e6f64.ln() + 1.5 * k as f64 * std::f64::consts::LN_2)).sqrt() + normal_quantile(0.1),
+    };
+    let least = null.null_sd * standard_deviations / n;
     let only = |values: &[Vec<f64>], label: &str| drawn.has_checks.then(|| tested(values, label).0);
     TwinsPicture {
         without_base: only(&values, "released"),
@@ -135,7 +140,8 @@ fn card() -> Card {
         null: "the suspect does not depend on which of its possible replies the reference's service released".to_owned(),
         statistic: "`d = mean over requests of ℓ(R_0) − mean_j ℓ(R_j)`; large values count.".to_owned(),
         access: vec![Access::Text, Access::Log],
-        assumptions: "Released replies and twins come from one distribution: one snapshot, one prompt, one setting of the sampler.".to_owned(),
+        assumptions: "Released replies and twins come from one distribution: one snapshot, one prompt, one setting of the sampler."
+            .to_owned(),
         survives: "Any change of the suspect's weights, architecture and tokenizer that keeps what it learnt.".to_owned(),
         defeats: "The service answers without chance; the owner kept no log or no snapshot.".to_owned(),
         reference: "own; Fisher 1935; Hoeffding 1963".to_owned(),
@@ -165,8 +171,6 @@ fn verdict(twins: &TwinsPicture, conclusion: Conclusion, statement: &str, would_
         ..Verdict::default()
     }
 }
-
-
 
 fn report(drawn: &Drawn, conclusion: Conclusion, statement: &str, would_help: Option<&str>) -> Report {
     let twins = picture(drawn);
@@ -248,7 +252,9 @@ pub(crate) fn not_distilled() -> Report {
 pub(crate) fn too_few_replies() -> Report {
     let drawn = Drawn { requests: 60, effects: [0.02, 0.0, 0.0], declared: 0.02, ..SUPPORTED };
     let needed = picture(&drawn).requests_needed;
-    let help = format!("about {needed} logged requests with twins, where 60 were at hand; a public base that is closer to the suspect needs fewer");
+    let help = format!(
+        "about {needed} logged requests with twins, where 60 were at hand; a public base that is closer to the suspect needs fewer"
+    );
     report(
         &drawn,
         Conclusion::Inconclusive,
@@ -318,7 +324,7 @@ pub(crate) fn endpoint() -> Report {
     let mut report = report(
         &Drawn { requests: 400, effects: [0.06, 0.0, 0.0], twins: 1, has_checks: false, ..SUPPORTED },
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound) (exploratory: the replies and twins were not committed before the suspect was opened).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound); exploratory: the replies and twins were not committed before the suspect was opened.",
         None,
     );
     report.case.suspect = Side {
@@ -337,15 +343,13 @@ pub(crate) fn endpoint() -> Report {
 pub(crate) fn untested() -> Report {
     let mut report = endpoint();
     let why = "the suspect could read no released reply together with a twin";
-    report.findings = vec![Finding {
-        method: TWIN.to_owned(),
-        question: Question::Distillation,
-        why: Some(why.to_owned()),
-        ..Finding::default()
-    }];
+    report.findings =
+        vec![Finding { method: TWIN.to_owned(), question: Question::Distillation, why: Some(why.to_owned()), ..Finding::default() }];
     report.verdicts[0] = Verdict {
         question: Question::Distillation,
-        statement: format!("The evidence allows no conclusion on distillation: the declared primary test, `{TWIN}`, does not apply: {why}."),
+        statement: format!(
+            "The evidence allows no conclusion on distillation: the declared primary test, `{TWIN}`, does not apply: {why}."
+        ),
         would_help: Some("a log of requests and replies".to_owned()),
         ..Verdict::default()
     };

@@ -84,8 +84,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Figure {
         let from = (first + i as f64) * step;
         vec![format!("{} to {}", numbers::plain(from), numbers::plain(from + step)), numbers::grouped(*count)]
     });
-    let tables =
-        vec![NumberTable { caption: String::new(), head: vec!["z".into(), "arrangements".into()], rows: rows.collect() }];
+    let tables = vec![NumberTable { caption: String::new(), head: vec!["z".into(), "arrangements".into()], rows: rows.collect() }];
     let markup = plot.finish("fig-null-plot", bottom + BELOW, &title, &caption);
     Figure { id: "fig-null", title, caption, svg: Some(minijinja::Value::from_safe_string(markup)), tables, wide: true }
 }

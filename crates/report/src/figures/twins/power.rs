@@ -84,7 +84,8 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Option<Figure> {
         numbers::plain(twins.power)
     );
     let rows = curve.iter().map(|point| vec![numbers::grouped(point.requests), four_decimals(point.effect)]).collect();
-    let tables = vec![NumberTable { caption: String::new(), head: vec!["requests".into(), "smallest effect found, nats a token".into()], rows }];
+    let tables =
+        vec![NumberTable { caption: String::new(), head: vec!["requests".into(), "smallest effect found, nats a token".into()], rows }];
     let markup = plot.finish("fig-power-plot", bottom + BELOW, &title, &caption);
     Some(Figure { id: "fig-power", title, caption, svg: Some(minijinja::Value::from_safe_string(markup)), tables, wide: true })
 }
