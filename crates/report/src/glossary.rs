@@ -91,6 +91,10 @@ pub const TERMS: &[Term] = &[
     ),
     twins("cluster", "Requests that share one fate because they have the same prompt or conversation; they move together in the test."),
     term("coincidences", "Units whose nearest neighbour in the other model, mutually, carries their own index."),
+    twins(
+        "commitment",
+        "A digest of replies and twins that was published before the suspect was opened, so that nobody could choose them by what it says.",
+    ),
     code(
         "conclusion",
         "Of derivation: supported, independence supported, or inconclusive. Of distillation: supported, no evidence, or inconclusive.",
@@ -100,10 +104,6 @@ pub const TERMS: &[Term] = &[
         "A tensor that no training touched: position ids, frequency tables, masks, Fourier bases. Unrelated models share them, so they are set apart.",
     ),
     code("container", "The file format that holds a checkpoint: safetensors, GGUF, PyTorch zip, ONNX, npz, CTranslate2."),
-    twins(
-        "commitment",
-        "A digest of replies and twins that was published before the suspect was opened, so that nobody could choose them by what it says.",
-    ),
     term(
         "control",
         "A model that is known to be independent of the reference, measured in the same way. It shows what models have in common without \
@@ -145,6 +145,11 @@ pub const TERMS: &[Term] = &[
     term("margin", "How far the suspect lies from the controls, block by block, measured by how far the controls lie from one another."),
     term("merge", "A relation: a weighted sum of the weights of several models."),
     always("method", "One way to gather evidence; its card says what it tests, survives and fails on."),
+    twins(
+        "minimum detectable effect",
+        "The smallest effect that the test finds, at its level, as often as declared. Less may be there and be missed.",
+    ),
+    twins("nat", "The unit of natural logarithms: a token that is a nat more probable is 2.72 times as probable."),
     code(
         "null distribution",
         "What a statistic does under the null hypothesis: exact, by permutation, a bound, or asymptotic. Part of every p-value's type.",
@@ -156,17 +161,12 @@ pub const TERMS: &[Term] = &[
         "What one model does on one set of prompts, in a file that is compared in the model's place: it holds no weights, and names the digest of \
          the weights that it was made of.",
     ),
-    twins(
-        "minimum detectable effect",
-        "The smallest effect that the test finds, at its level, as often as declared. Less may be there and be missed.",
-    ),
-    twins("nat", "The unit of natural logarithms: a token that is a nat more probable is 2.72 times as probable."),
     always("p-value", "The chance, if the null hypothesis holds, of an observation at least as extreme as this one."),
     term("partial", "A relation: only some of the tensors are shared, the embeddings for example."),
     term("permutation", "A kind of p-value: counted over random reorderings; never below one in their number."),
     term("permuted", "A relation: the hidden units stand in another order."),
-    term("prompts", "The texts that all models of a report were run on; their digest says which."),
     twins("placebo", "Replies that went to others. They must show no effect; if they do, the twins were not drawn as the replies were."),
+    term("prompts", "The texts that all models of a report were run on; their digest says which."),
     term("pruned", "A relation: weights or units were removed."),
     twins(
         "public base",

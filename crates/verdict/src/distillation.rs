@@ -56,7 +56,7 @@ pub fn conclude(outcomes: &[(&'static Card, Outcome)], plan: &Plan<'_>, wording:
     let observed = primary.and_then(|(card, outcome)| Some((card.id, outcome.observed()?)));
     let strongest = observed.and_then(|(method, o)| Some(StrongestP { p_value: o.p_value?, method }));
     let words = &wording.distillation;
-    let exploratory = if plan.is_committed { String::new() } else { format!(" ({})", words.exploratory) };
+    let exploratory = if plan.is_committed { String::new() } else { format!("; {}", words.exploratory) };
 
     let answer = match (primary, observed) {
         (None, _) => {

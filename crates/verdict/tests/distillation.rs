@@ -136,7 +136,7 @@ fn what_was_not_committed_beforehand_is_exploratory() {
         let (found, committed) = (verdict(&outcomes, &plan), verdict(&outcomes, &COMMITTED));
         assert_eq!(found.conclusion, committed.conclusion);
         let words = "exploratory: the replies and twins were not committed before the suspect was opened";
-        assert!(found.statement.ends_with(&format!(" ({words}).")), "{}", found.statement);
+        assert!(found.statement.ends_with(&format!("; {words}.")), "{}", found.statement);
         assert!(found.limits[0].starts_with(&words.replacen('e', "E", 1)), "{:?}", found.limits);
     }
 }

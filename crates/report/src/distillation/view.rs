@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) p_sentence: String,
     /// What the checks say, as a heading.
     pub(crate) worth: &'static str,
+    /// Whether what must show nothing shows something.
+    pub(crate) has_failed: bool,
     pub(crate) arrangements: Figure,
     pub(crate) differences: Figure,
     pub(crate) power: Option<Figure>,
@@ -81,6 +83,7 @@ impl View {
             p: p_in_words(twins.log10_p, twins.null),
             p_sentence: p_sentence(twins),
             worth: worth(twins),
+            has_failed: [&twins.base_alone, &twins.placebo].into_iter().flatten().any(|test| test.log10_p <= LOG10_CHECK),
             arrangements: twins::arrangements(twins),
             differences: twins::differences(&checks),
             power: twins::power(twins),
@@ -88,7 +91,10 @@ impl View {
             steps: steps(twins),
             table: checks.iter().map(row).collect(),
             batches: twins.batches.iter().map(batch).collect(),
-            together: format!("All batches together: {}.", p_in_words(twins.log10_p, twins.null)),
+            together: format!(
+                "All batches together, which is what the verdict holds against the level: {}.",
+                p_in_words(twins.log10_p, twins.null)
+            ),
             measured: measured(report, twins),
         }
     }

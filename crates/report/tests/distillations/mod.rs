@@ -124,6 +124,8 @@ fn checks_say_what_the_number_is_worth() {
         let page = page(&report);
         assert!(page.contains(said) && page.contains(heading), "{said}");
     }
+    let failed = page(&samples::failed_base());
+    assert_says(&failed, &["less than 1 in 10", "<strong>A check has failed", "</section>"]);
     let mut both = samples::failed_base();
     twins(&mut both).placebo.as_mut().unwrap().log10_p = -4.0;
     assert!(page(&both).contains("Both checks have failed"));
@@ -141,7 +143,10 @@ fn too_few_replies_come_with_the_number_needed() {
 #[test]
 fn batches_have_a_table_and_one_batch_has_none() {
     let page = page(&samples::distilled_in_batches());
-    assert_says(&page, &["Batch by batch</h3>", "e-value</th>", "All batches together: p"]);
+    assert_says(
+        &page,
+        &["Batch by batch</h3>", "e-value</th>", "All batches together, which is what the verdict holds against the level: p"],
+    );
     assert!(!page.contains("Hoeffding&#39;s bound") && !page.contains("Hoeffding's bound"), "one test's level where several are joined");
     assert!(!self::page(&samples::distilled()).contains("Batch by batch"));
 }

@@ -6,7 +6,7 @@ use report::data::{
     Access, Answer, Card, Case, Conclusion, CurvePoint, CustodyFile, Explanation, Finding, NullKind, Outcome, Primary, Question, Report,
     Side, SideRole, Tool, TwinsPicture, TwinsTest, TwoQuestions, Verdict,
 };
-use stats::exchangeable::{Exchange, detectable, exchange, residuals};
+use stats::exchangeable::{Exchange, detectable, exchange, normal_quantile, residuals};
 use stats::{EValue, NullDistribution, PValue};
 
 const TWIN: &str = "text.released-twin";
@@ -102,7 +102,12 @@ fn picture(drawn: &Drawn) -> TwinsPicture {
         _ => (if e > 0.0 { -e } else { 0.0 }, NullKind::Bound, Some("product of e-values, Markov".to_owned())),
     };
     let n = drawn.requests as f64;
-    let least = null.null_sd * detectable(1e-6, 0.9) / n;
+    // Batches are held against the level together, as the method does it.
+    let standard_deviations = match batches.len() {
+        0 => detectable(1e-6, 0.9),
+        k => (4.0 * (1e6f64.ln() + 1.5 * k as f64 * std::f64::consts::LN_2)).sqrt() + normal_quantile(0.1),
+    };
+    let least = null.null_sd * standard_deviations / n;
     let only = |values: &[Vec<f64>], label: &str| drawn.has_checks.then(|| tested(values, label).0);
     TwinsPicture {
         without_base: only(&values, "released"),
@@ -319,7 +324,7 @@ pub(crate) fn endpoint() -> Report {
     let mut report = report(
         &Drawn { requests: 400, effects: [0.06, 0.0, 0.0], twins: 1, has_checks: false, ..SUPPORTED },
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound) (exploratory: the replies and twins were not committed before the suspect was opened).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 400 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound); exploratory: the replies and twins were not committed before the suspect was opened.",
         None,
     );
     report.case.suspect = Side {

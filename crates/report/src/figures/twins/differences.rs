@@ -45,11 +45,16 @@ pub(crate) fn draw(checks: &[Check<'_>]) -> Figure {
     plot.text((0.0, bottom + 38.0), Side::Right, 0.0, "axis", "twins more probable");
     plot.text((100.0, bottom + 38.0), Side::Left, 0.0, "axis", "released more probable");
     let title = "What the number is worth".to_owned();
-    let caption = "Each histogram counts clusters of requests by how much more probable the released reply is than its twins, in nats a \
-                   token. The mark below is the mean with its 95 % interval. The suspect stands at the top; what never saw a released \
-                   reply stands below, and must lie at zero. If it does not, released replies differ from their twins for another reason \
-                   than training, and the suspect's number is worth nothing."
-        .to_owned();
+    let mut caption =
+        "Each histogram counts clusters of requests by how much more probable the released reply is than its twins, in nats a \
+                       token. The mark below is the mean with its 95 % interval."
+            .to_owned();
+    if checks.iter().any(|check| !check.is_suspect) {
+        caption.push_str(
+            " The suspect stands at the top; what never saw a released reply stands below, and must lie at zero. If it does not, released \
+             replies differ from their twins for another reason than training, and the suspect's number is worth nothing.",
+        );
+    }
     let titles: String = checks.iter().enumerate().fold(String::new(), |mut titles, (i, check)| {
         let p = crate::distillation::p_in_words(check.test.log10_p, check.test.null);
         // Writing to a String cannot fail.

@@ -9,7 +9,7 @@ const TOP: f64 = 58.0;
 const BOX: (f64, f64) = (112.0, 32.0);
 /// Where the replies and the two columns of bars begin.
 const REPLIES: f64 = 112.0;
-const COLUMNS: [f64; 2] = [242.0, 350.0];
+const COLUMNS: [f64; 2] = [242.0, 343.0];
 /// Lengths of the bars: alike but for chance, and with the released one above.
 const BARS: [[f64; 3]; 2] = [[52.0, 57.0, 49.0], [84.0, 55.0, 51.0]];
 
@@ -26,7 +26,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Figure {
     svg.rect(0.5, centre - 24.0, 78.0, 48.0, "box");
     svg.text((39.5, centre - 3.0), Anchor::Middle, "value", "a logged");
     svg.text((39.5, centre + 13.0), Anchor::Middle, "value", "request");
-    let heads = [["what its service", "could have said"], ["to a model that", "saw none"], ["to one trained", "on the first"]];
+    let heads = [["what its service", "could have said"], ["to a model", "that saw none"], ["to one trained", "on the first"]];
     for (x, lines) in [REPLIES, COLUMNS[0], COLUMNS[1]].into_iter().zip(heads) {
         for (i, line) in lines.into_iter().enumerate() {
             svg.text((x, 16.0 + 16.0 * i as f64), Anchor::Start, "axis", line);
