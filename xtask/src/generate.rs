@@ -1,7 +1,7 @@
 //! Docs written once, in the code, and generated from there.
 
 use crate::{Error, contract, root, say};
-use evidence::{Access, Card, METHODS};
+use evidence::{Access, Card, cards};
 use report::glossary;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(crate) fn run(check: bool) -> Result<(), Error> {
 
 fn files() -> Result<Vec<(PathBuf, String)>, Error> {
     let mut files: Vec<(PathBuf, String)> =
-        METHODS.iter().map(|m| (PathBuf::from(format!("docs/methods/{}.md", m.card().id)), method_page(m.card()))).collect();
+        cards().map(|card| (PathBuf::from(format!("docs/methods/{}.md", card.id)), method_page(card))).collect();
     files.push(("docs/methods/README.md".into(), method_index()));
     let schema = report::json::schema().map_err(Error::failed)?;
     files.push(("crates/python/python/filiation/_contract.py".into(), contract::python(&schema)?));
@@ -58,7 +58,7 @@ fn method_page(card: &Card) -> String {
     let mut page = format!(
         "<!-- Generated from the doc comment of the method's card by `cargo xtask generate`; edit it there. -->\n\n\
          # `{}`\n\n\
-         | question | needs, of both sides | statistic | unit | range |\n|---|---|---|---|---|\n| {} | {} | {} | {} | {} to {} |\n",
+         | question | needs | statistic | unit | range |\n|---|---|---|---|---|\n| {} | {} | {} | {} | {} to {} |\n",
         card.id,
         card.question.name(),
         access.join(", "),
@@ -80,7 +80,7 @@ fn method_index() -> String {
          One way each to gather evidence, in the order in which reports show them. `filiation explain METHOD` prints the same page.\n\n\
          | method | question | null hypothesis |\n|---|---|---|\n",
     );
-    for card in METHODS.iter().map(|m| m.card()) {
+    for card in cards() {
         let _ = writeln!(page, "| [`{0}`]({0}.md) | {1} | {2} |", card.id, cell(&card.section("Question")), cell(card.null));
     }
     page

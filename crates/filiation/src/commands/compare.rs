@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::assemble::{self, ControlOutcomes, Examined, Outcomes};
 use crate::cli::Compare;
-use crate::commands::explain::find_method;
+use crate::commands::explain::check_compares;
 use crate::controls::Registry;
 use crate::controls::beside::Choice;
 use crate::models::{Compared, Opened, open_weights};
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Compare, printer: &Printer, progress: &Progress) -> Res
 /// The comparison itself; what `args` says about output is not looked at, and `page` only for the command that gives it again.
 pub(crate) fn comparison(args: &Compare, page: Page, progress: &Progress) -> Result<(Report, Conclusion), Error> {
     for id in &args.method {
-        find_method(id)?;
+        check_compares(id)?;
     }
     // In the registry's order, each once: the report does not depend on the order of the options.
     let is_wanted = |method: &&&dyn Method| args.method.is_empty() || args.method.iter().any(|id| id == method.card().id);

@@ -5,7 +5,7 @@ use crate::cli::Format;
 use crate::printer::{Printer, wrap};
 
 pub(crate) fn run(format: Format, printer: &Printer) -> Result<(), Error> {
-    let cards = evidence::METHODS.iter().map(|method| method.card());
+    let cards = evidence::cards();
     match format {
         Format::Json => {
             let list: Vec<_> = cards.map(|card| serde_json::json!({ "id": card.id, "question": card.question.name(), "null": card.null, "reference": card.reference })).collect();
@@ -13,7 +13,7 @@ pub(crate) fn run(format: Format, printer: &Printer) -> Result<(), Error> {
         }
         Format::Text => {
             let mut text = String::new();
-            let width = evidence::METHODS.iter().map(|method| method.card().id.len()).max().unwrap_or(0);
+            let width = evidence::cards().map(|card| card.id.len()).max().unwrap_or(0);
             for card in cards {
                 for (i, line) in wrap(&card.section("Question"), 78 - width).iter().enumerate() {
                     text.push_str(&format!("{:width$}  {line}\n", if i == 0 { card.id } else { "" }));
