@@ -92,10 +92,12 @@ mod tests {
 
     #[test]
     fn another_level_is_found_whichever_is_called_first() {
-        let prompts = prompts(1, 1.0);
+        let prompts = prompts(1, 3.0);
         let swapped: Vec<_> = prompts.iter().map(|(a, b)| (b.clone(), a.clone())).collect();
         let (one, other) = (tracking(&prompts, 999, 1, "").unwrap(), tracking(&swapped, 999, 1, "").unwrap());
-        assert!(one.p_value.value() == 0.001 && other.p_value.value() == 0.001 && (one.mean - other.mean).abs() < 1e-12);
+        // One in a thousand is the least that 999 draws show.
+        let is_least = |found: WithinPrompts| (found.p_value.log10() + 3.0).abs() < 1e-12;
+        assert!(is_least(one) && is_least(other) && (one.mean - other.mean).abs() < 1e-12, "{one:?} {other:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use stats::tails::ln_student_sf;
 card! {
     /// # Question
     /// Does the suspect answer as the reference does, more often than as any control does? Weight lineage only: it says nothing of
-    /// distillation. A student that learnt the reference's replies is named the child of the public base that it started from, never of the teacher.
+    /// distillation, though a student that learnt many of the reference's replies may come to agree with it more than with its own base.
     /// # Null hypothesis
     /// There is a control that the suspect agrees with at least as often as with the reference, over the prompts that these were drawn from.
     /// # Statistic

@@ -135,7 +135,7 @@ mod tests {
             reference: source(seed, &format!("a{p}"), 3, with_logprob),
             suspect: source(seed, &format!("b{p}"), words, with_logprob),
         };
-        Samples { prompts: (0..30).map(prompt).collect() }
+        Samples { prompts: (0..120).map(prompt).collect() }
     }
 
     fn observe(samples: &Samples) -> Outcome {
@@ -147,7 +147,8 @@ mod tests {
         let p = |words: u64, with_logprob: bool| observe(&samples(1, words, with_logprob)).observed().unwrap().p_value.unwrap();
         assert!(p(3, false).value() > 0.01 && p(3, true).value() > 0.01);
         // One in a thousand, and twice that where two statistics were looked at.
-        assert!((p(5, false).value() - 0.001).abs() < 1e-12 && (p(5, true).value() - 0.002).abs() < 1e-12);
+        let (texts, both) = (p(5, false).value(), p(5, true).value());
+        assert!((texts - 0.001).abs() < 1e-12 && (both - 0.002).abs() < 1e-12, "{texts} {both}");
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
     fn single_answers_cannot_be_compared() {
         let mut given = samples(1, 3, false);
         given.prompts.iter_mut().for_each(|prompt| prompt.suspect.truncate(1));
-        assert_eq!(observe(&given).why(), Some("of 30 prompts none has two answers of each source"));
+        assert_eq!(observe(&given).why(), Some("of 120 prompts none has two answers of each source"));
         assert_eq!(Equality.observe(&Records::default()).unwrap().why(), Some("no samples were given"));
     }
 }
