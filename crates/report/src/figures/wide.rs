@@ -119,16 +119,15 @@ impl Wide {
         }
     }
 
-    /// Lines and areas that are stretched over a field; `points` are in percent of it, from its top left corner.
-    pub(super) fn stretched(&mut self, (top, height): (f64, f64), shapes: &[(&str, Vec<(f64, f64)>, bool)]) {
+    /// An area and a line that are stretched over a field; points are in percent of it, from its top left corner.
+    pub(super) fn stretched(&mut self, (top, height): (f64, f64), area: (&str, &[(f64, f64)]), line: (&str, &[(f64, f64)])) {
         self.push(format_args!(
             r#"<svg x="0" y="{}" width="100%" height="{}" viewBox="0 0 100 100" preserveAspectRatio="none" overflow="hidden">"#,
             n(top),
             n(height)
         ));
-        for (class, points, is_area) in shapes {
+        for (name, (class, points)) in [("polygon", area), ("polyline", line)] {
             let points = points.iter().map(|(x, y)| format!("{},{}", n(*x), n(*y))).collect::<Vec<_>>().join(" ");
-            let name = if *is_area { "polygon" } else { "polyline" };
             self.push(format_args!(r#"<{name} points="{points}" class="{class}"/>"#));
         }
         self.push(format_args!("</svg>"));

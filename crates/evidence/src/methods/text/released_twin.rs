@@ -102,7 +102,7 @@ impl RecordMethod for ReleasedTwin {
             detectable,
             effect: twins.effect,
             requests_needed: needed.ceil().clamp(1.0, 1e15) as u64,
-            curve: CURVE.iter().map(|times| ((requests * times).round().max(1.0) as u64, detectable / times.sqrt())).collect(),
+            curve: CURVE.iter().map(|times| (((requests * times).round() as u64).max(1), detectable / times.sqrt())).collect(),
             null_z: best
                 .null
                 .null_sums

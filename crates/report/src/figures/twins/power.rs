@@ -46,7 +46,7 @@ pub(crate) fn draw(twins: &TwinsPicture) -> Option<Figure> {
     let (line, clipped) = fine(&curve, x_axis, top_value, down);
     let mut area = clipped;
     area.extend([(100.0, down(bottom_value)), (0.0, down(bottom_value))]);
-    plot.stretched((TOP, FIELD), &[("missed", area, true), ("curve", line, false)]);
+    plot.stretched((TOP, FIELD), ("missed", &area), ("curve", &line));
 
     let declared = y(twins.effect);
     plot.line((0.0, declared), (100.0, declared), "level-line");
