@@ -96,7 +96,8 @@ impl PValue {
 /// where the draws do. Both must be of one null hypothesis; they may be of different statistics.
 pub fn beyond_draws(drawn: PValue, bound: PValue) -> PValue {
     match drawn.from {
-        NullDistribution::Permutation { n } if drawn.ln_p <= -(f64::from(n) + 1.0).ln() && bound.ln_p < drawn.ln_p => bound,
+        // One draw more would add ln 2; half of it keeps rounding apart from that.
+        NullDistribution::Permutation { n } if drawn.ln_p + (f64::from(n) + 1.0).ln() < 0.5 * LN_2 && bound.ln_p < drawn.ln_p => bound,
         _ => drawn,
     }
 }
@@ -199,6 +200,10 @@ mod tests {
         let bound = |ln_p: f64| PValue::new(ln_p, NullDistribution::Bound { of: "Chernoff" });
         let (none, one) = (PValue::from_permutations(0, 999), PValue::from_permutations(1, 999));
         assert_eq!(beyond_draws(none, bound(-20.0)), bound(-20.0));
+        for n in [1, 9, 399, 9_999, 99_999] {
+            assert_eq!(beyond_draws(PValue::from_permutations(0, n), bound(-20.0)), bound(-20.0), "{n}");
+            assert_ne!(beyond_draws(PValue::from_permutations(1, n), bound(-20.0)), bound(-20.0), "{n}");
+        }
         assert_eq!(beyond_draws(none, bound(-6.0)), none);
         assert_eq!(beyond_draws(one, bound(-20.0)), one);
         assert_eq!(beyond_draws(exact(0.5), bound(-20.0)), exact(0.5));

@@ -151,9 +151,9 @@ fn results_go_to_stdout_and_progress_to_stderr() {
     independently trained models do (p ≤ #).
 
     p-value    ≤ # (bound; weights.unit-alignment)
-    likelihood No likelihood ratio: the pair is outside every calibration's domain;
-               for `zoo-1`, the reference has 602976 parameters, the models of the
-               validation had 165408 to 393888.
+    likelihood log10 LR −# (−# to −#, capped at −# by 203 validation
+               lineages): the similarities are clearly more probable if the two were
+               trained independently than if they share training.
 
     reference  testdata/models/base (602,976 parameters)
     suspect    testdata/models/independent (602,976 parameters)

@@ -9,19 +9,18 @@ fn written(folder: &Path, name: &str, lines: impl Iterator<Item = String>) -> St
     path.display().to_string()
 }
 
-/// Answers to ten prompts, eight each, of a source that says each of `words` words as often.
-fn samples(folder: &Path, name: &str, words: usize) -> String {
-    let all = ["harbour", "boat", "rope", "dawn"];
-    let line = |i: usize| format!("{{\"prompt\": \"p{}\", \"reply\": \"{}\"}}", i / 8, all[i % words]);
+/// Answers to ten prompts, eight each, of a source that says each of two words as often.
+fn samples(folder: &Path, name: &str, words: [&str; 2]) -> String {
+    let line = |i: usize| format!("{{\"prompt\": \"p{}\", \"reply\": \"{}\"}}", i / 8, words[i % 2]);
     written(folder, name, (0..80).map(line))
 }
 
 #[test]
 fn equality_of_files_is_found_and_its_absence_too() {
     let folder = tempfile::tempdir().unwrap();
-    let model = samples(folder.path(), "model.jsonl", 2);
-    let same = samples(folder.path(), "same.jsonl", 2);
-    let other = samples(folder.path(), "other.jsonl", 4);
+    let model = samples(folder.path(), "model.jsonl", ["harbour", "boat"]);
+    let same = samples(folder.path(), "same.jsonl", ["harbour", "boat"]);
+    let other = samples(folder.path(), "other.jsonl", ["rope", "dawn"]);
     let run = filiation(&["equality", &model, &same, "--quiet", "--format", "json"]);
     assert!(run.json()["log10P"].as_f64().unwrap() > -1.0, "{run}");
     let run = filiation(&["equality", &model, &other, "--quiet", "--format", "json"]);

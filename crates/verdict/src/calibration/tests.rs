@@ -33,7 +33,7 @@ fn a_likelihood_ratio_outside_the_domain_is_not_stated() {
     let all = std::slice::from_ref(shipped());
     let of = |suspect: Size<'_>, same: bool| likelihood(all, [inside(), suspect], same, &|_| Some(1.0), &wording).unwrap().unwrap();
     let stated = of(inside(), true);
-    assert!(stated.stated.is_some() && stated.sentence.starts_with("log10 LR 1."), "{}", stated.sentence);
+    assert!(stated.stated.is_some() && stated.sentence.starts_with("log10 LR 2.3 "), "{}", stated.sentence);
     let larger = Size { parameters: domain.parameters.max + 1, ..inside() };
     let deeper = Size { layers: domain.layers.max + 1, ..inside() };
     let other = Size { family: Some("mamba"), ..inside() };
@@ -50,7 +50,7 @@ fn a_likelihood_ratio_outside_the_domain_is_not_stated() {
 fn a_missing_similarity_states_no_likelihood_ratio() {
     let wording = Wording::shipped().unwrap();
     let found = likelihood(std::slice::from_ref(shipped()), [inside(), inside()], true, &|_| None, &wording).unwrap().unwrap();
-    assert!(found.stated.is_none() && found.sentence.contains("`weights.unit-matching` gave no statistic"), "{}", found.sentence);
+    assert!(found.stated.is_none() && found.sentence.contains("`weights.unit-matching` and `weights.unit-alignment` gave no statistic"), "{}", found.sentence);
 }
 
 proptest! {

@@ -181,7 +181,7 @@ mod tests {
             }
             TokenText { prompt: vec![], reply }
         };
-        let marked: Vec<TokenText> = (0..5).map(|_| text(2)).collect();
+        let marked: Vec<TokenText> = (0..20).map(|_| text(4)).collect();
         assert!(observed(WatermarkKey::Synthid(own.clone()), marked.clone()).p_value.unwrap().log10() < -6.0);
         let plain: Vec<TokenText> = (0..2).map(|_| text(1)).collect();
         let p =
