@@ -35,7 +35,7 @@ fn log(n: usize) -> Vec<LoggedRequest> {
         prompt: format!("question {}", i / 2),
         reply: format!("answer {i}"),
         finish_reason: FinishReason::Stop,
-        account: Some(if i % 3 == 0 { "them" } else { "others" }.into()),
+        account: Some(if i.is_multiple_of(3) { "them" } else { "others" }.into()),
         conversation: None,
         sampling: None,
     };
@@ -80,7 +80,7 @@ fn an_interrupted_drawing_ends_as_the_bytes_of_one_that_was_not() {
     for line in &file.lines {
         let seeds: Vec<String> = (1..=2).map(|twin| format!("{} {}", line.prompt, key.seed(&line.request_id, twin))).collect();
         assert_eq!(line.twins.iter().map(|twin| twin.text.clone()).collect::<Vec<_>>(), seeds);
-        assert_eq!(line.placebo, line.request_id[1..].parse::<usize>().unwrap() % 3 != 0);
+        assert_eq!(line.placebo, !line.request_id[1..].parse::<usize>().unwrap().is_multiple_of(3));
     }
 }
 

@@ -232,7 +232,6 @@ fn test(test: &TwinTest) -> data::TwinsTest {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops where its own files cannot be made")]
 
     use super::*;
     use crate::page::Page;

@@ -19,7 +19,7 @@ ClaimRowKind = Literal["suspect", "control"]
 ClaimUnit = Literal["tokens", "words"]
 
 # The answer to one question.
-Conclusion = Literal["supports-derivation", "supports-independence", "inconclusive"]
+Conclusion = Literal["supports-derivation", "supports-independence", "supports-distillation", "no-evidence-of-distillation", "inconclusive"]
 
 # What the rows and columns of a matrix stand for.
 Entries = Literal["blocks", "tensors"]
@@ -37,13 +37,31 @@ NullKind = Literal["exact", "permutation", "asymptotic", "bound"]
 Outcome = Literal["observed", "notApplicable", "failed"]
 
 # What a verdict answers. Questions are never merged.
-Question = Literal["derivation", "distillation", "extraction", "provenance"]
+Question = Literal["derivation", "distillation", "identity", "extraction", "provenance"]
 
 # What best explains the agreement: the Hub's words where they exist, and ours.
 Relation = Literal["identical", "quantized", "finetune", "adapter", "merge", "pruned", "distilled", "layers-changed", "vocabulary-changed", "upcycled", "permuted", "rotated", "rescaled", "partial"]
 
 # Which side a file belongs to.
 SideRole = Literal["reference", "suspect", "control"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to one of the two questions."""
+
+    # The answer.
+    conclusion: Conclusion
+    # log10 of the p-value that it rests on; null where there is none.
+    log10_p: float | None
+    # The method that gave it.
+    method: str | None = None
+    # SHA-256 of that report, where it is another one.
+    report_sha256: str | None = None
+    # Its sentence.
+    statement: str
+    # Path of the suspect in the report that the answer is from.
+    suspect: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +273,16 @@ class Control:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """What so many requests would find."""
+
+    # The smallest effect, in nats a token.
+    effect: float
+    # Requests.
+    requests: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CustodyFile:
     """A file that was read."""
 
@@ -328,6 +356,8 @@ class Finding:
     statistic: float | None
     # The same statistic for copies whose null holds by construction. They are no models, and never stand for one.
     synthetic_controls: SyntheticControls | None = None
+    # What released replies show beside their twins, for the method that tests them.
+    twins: TwinsPicture | None = None
     # Why there is no number, or a remark on it.
     why: str | None
     # One sentence: what was observed, in words.
@@ -417,6 +447,24 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Primary:
+    """The one test that may conclude."""
+
+    # Digest that was published then, with its algorithm: `sha256:…`.
+    commitment: str | None
+    # When they were committed, in RFC 3339; null where that is not known.
+    committed_at: str | None
+    # Whether replies and twins were committed before the suspect was opened; where they were not, the answer is exploratory.
+    committed_beforehand: bool
+    # log10 of the level that it rejects at.
+    log10_level: float
+    # Id of the method.
+    method: str
+    # When the suspect was first opened, in RFC 3339; null where that is not known.
+    opened_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProfilePoint:
     """One block of a similarity statistic."""
 
@@ -486,19 +534,21 @@ class Side:
     encoding: str | None = None
     # Family that describes its tensors; null where none does.
     family: str | None
-    # Container: `safetensors`, `gguf`, `onnx`.
+    # Container: `safetensors`, `gguf`, `onnx`; `endpoint` where there is none.
     format: str | None = None
+    # The model that an endpoint was asked for, by the name that it goes by there.
+    model: str | None = None
     # Blocks.
     n_layers: int | None = None
-    # Parameters, constants included.
+    # Parameters, constants included; 0 where they are not known, as of an endpoint.
     n_parameters: int
     # Tensors.
     n_tensors: int | None = None
-    # Path as the user gave it.
+    # Path as the user gave it; the address of an endpoint.
     path: str
-    # SHA-256 of the file, or of the sorted list of files and digests where there are several.
+    # SHA-256 of the file, or of the sorted list of files and digests where there are several; empty for an endpoint, which shows no files.
     sha256: str
-    # Root over the digests of all tensors: equal for equal values, whatever the container.
+    # Root over the digests of all tensors: equal for equal values, whatever the container; empty for an endpoint.
     tensor_root: str
 
 
@@ -562,6 +612,86 @@ class Tool:
     name: str
     # Its version.
     version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinsPicture:
+    """A test on replies that were released and twins that could as well have been."""
+
+    # The public base in the suspect's place; it saw neither replies nor twins.
+    base_alone: TwinsTest | None = None
+    # Each batch by itself, where there are several.
+    batches: list[TwinsTest] = field(default_factory=list)
+    # Share of the base's differences that was taken away.
+    beta: float | None = None
+    # The smallest effect that is found so often, by number of requests.
+    curve: list[CurvePoint]
+    # The smallest effect that it finds so often, in nats a token.
+    detectable: float
+    # The smallest effect that matters, as declared, in nats a token.
+    effect: float
+    # Fewest twins of a request.
+    fewest_twins: int
+    # log10 of the level that the verdict rejects at.
+    log10_level: float
+    # log10 of the p-value of all batches together.
+    log10_p: float
+    # Most twins of a request.
+    most_twins: int
+    # How its null distribution is known.
+    null: NullKind
+    # The number of arrangements, the theorem.
+    null_detail: str | None = None
+    # The statistic of drawn arrangements, in their standard deviations.
+    null_z: list[float]
+    # Replies that went to others.
+    placebo: TwinsTest | None = None
+    # Share of true effects of the size `detectable` that the test finds at that level.
+    power: float
+    # The test itself, with the base's part taken away where there is a base.
+    primary: TwinsTest
+    # Requests that would be needed to find `effect` so often.
+    requests_needed: int
+    # The same without the base.
+    without_base: TwinsTest | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinsTest:
+    """The test on some of the requests."""
+
+    # Clusters of requests that share one fate.
+    clusters: int
+    # The difference of each cluster, in nats a token.
+    differences: list[float]
+    # Mean log-probability of a token of the released reply above that of its twins, in nats.
+    effect: float
+    # 95 % interval of it; null where it is not known.
+    interval: list[float] | None
+    # log10 of the e-value, of a batch.
+    log10_e: float | None = None
+    # log10 of the p-value.
+    log10_p: float
+    # How its null distribution is known.
+    null: NullKind
+    # The number of arrangements, the theorem.
+    null_detail: str | None = None
+    # Requests.
+    requests: int
+    # In standard deviations of the null hypothesis.
+    z: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoQuestions:
+    """Derivation and distillation of one suspect. They are never merged: each has a null hypothesis and tests of its own."""
+
+    # From another report; null where it was not asked.
+    derivation: Answer | None
+    # Of this report.
+    distillation: Answer
+    # Whether the tensor roots or files of the two reports' suspects are the same; null where one of them is an endpoint.
+    same_suspect: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -640,9 +770,13 @@ class Report:
     not_run: list[NotRun] = field(default_factory=list)
     # Numbers behind the figures.
     pictures: Pictures | None = None
+    # The one test that may conclude, where one was declared.
+    primary: Primary | None = None
     # Always [`SCHEMA`].
     schema: str
     # The program that wrote the report.
     tool: Tool
+    # Derivation and distillation side by side.
+    two_questions: TwoQuestions | None = None
     # One conclusion per question that was asked.
     verdicts: list[Verdict]

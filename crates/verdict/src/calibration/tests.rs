@@ -50,7 +50,11 @@ fn a_likelihood_ratio_outside_the_domain_is_not_stated() {
 fn a_missing_similarity_states_no_likelihood_ratio() {
     let wording = Wording::shipped().unwrap();
     let found = likelihood(std::slice::from_ref(shipped()), [inside(), inside()], true, &|_| None, &wording).unwrap().unwrap();
-    assert!(found.stated.is_none() && found.sentence.contains("`weights.unit-matching` and `weights.unit-alignment` gave no statistic"), "{}", found.sentence);
+    assert!(
+        found.stated.is_none() && found.sentence.contains("`weights.unit-matching` and `weights.unit-alignment` gave no statistic"),
+        "{}",
+        found.sentence
+    );
 }
 
 proptest! {
