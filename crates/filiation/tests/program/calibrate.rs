@@ -1,6 +1,6 @@
 //! `filiation lab calibrate`, and the likelihood ratio that `compare` states.
 
-use crate::{BASE, FINETUNED, filiation};
+use crate::{BASE, filiation};
 use serde_json::Value;
 use std::path::Path;
 

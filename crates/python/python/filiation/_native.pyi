@@ -6,7 +6,7 @@ from _typeshed import Incomplete, SupportsGetItem
 from os import PathLike
 from typing import SupportsFloat, SupportsIndex, final
 
-__all__ = ["Checkpoint", "Observation", "PromptSet", "Recorder", "compare", "inspect", "observe_checkpoint", "render_html", "render_text", "write_report"]
+__all__ = ["Checkpoint", "Observation", "PromptSet", "Recorder", "Watermark", "compare", "inspect", "observe_checkpoint", "render_html", "render_text", "write_report"]
 
 @final
 class Checkpoint:
@@ -300,6 +300,67 @@ class Recorder:
     def units(self, /, prompt: SupportsIndex, layer: SupportsIndex, gate: Incomplete | None, up: Incomplete) -> None:
         """
         Activations of a block's units before the nonlinearity, `[n, units]`: of the gate where there is one, and of the up projection.
+        """
+
+@final
+class Watermark:
+    """
+    A watermark with its key, which nothing prints. `filiation.transformers.WatermarkProcessor` marks with it.
+
+    >>> watermark = Watermark.open("spring.toml")
+    >>> watermark.green([5, 17], vocabulary=512).mean()    # about gamma
+    """
+    def __repr__(self, /) -> str: ...
+    def campaign(self, /, name: str) -> Watermark:
+        """
+        The same scheme with the key of a campaign.
+        """
+    @property
+    def delta(self, /) -> float | None:
+        """
+        What is added to the logits of green tokens; of `kgw`.
+        """
+    @property
+    def digest(self, /) -> str:
+        """
+        SHA-256 of the key.
+        """
+    @property
+    def gamma(self, /) -> float | None:
+        """
+        Share of green tokens; of `kgw`.
+        """
+    def green(self, /, window: SupportsGetItem[int, SupportsIndex], vocabulary: SupportsIndex) -> Incomplete:
+        """
+        Which of the tokens `0..vocabulary` are green after a window.
+        """
+    @staticmethod
+    def new(scheme: str = "kgw", gamma: SupportsFloat | SupportsIndex = 0.25, delta: SupportsFloat | SupportsIndex = 2.0, window: SupportsIndex = 2) -> Watermark:
+        """
+        A fresh key from the system's randomness; `scheme` is `kgw` or `gumbel`. Keep it with `save`.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str]) -> Watermark:
+        """
+        Reads a file of `filiation watermark key`.
+        """
+    def save(self, /, path: str | PathLike[str]) -> None:
+        """
+        Writes the key into a new file that only its owner can read.
+        """
+    @property
+    def scheme(self, /) -> str:
+        """
+        `kgw` or `gumbel`.
+        """
+    def uniforms(self, /, window: SupportsGetItem[int, SupportsIndex], vocabulary: SupportsIndex) -> Incomplete:
+        """
+        The numbers of the tokens `0..vocabulary` after a window, between 0 and 1.
+        """
+    @property
+    def window(self, /) -> int:
+        """
+        Tokens of a window.
         """
 
 def compare(reference: str | PathLike[str], suspect: str | PathLike[str], *, controls: SupportsGetItem[int, str | PathLike[str]], parents: SupportsGetItem[int, str | PathLike[str]], registered_controls: bool, methods: SupportsGetItem[int, str], prompts: str | PathLike[str] | None, run: str, seed: SupportsIndex) -> str:
