@@ -17,7 +17,8 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         lines.extend(verdict.would_help.iter().flat_map(|help| wrapped(&format!("What would allow an answer: {help}"))));
         lines.push(String::new());
         if let Some(p) = &verdict.p_value {
-            lines.extend(fact("p-value", &format!("{} ({}; {})", p_in_words(p.log10, p.null), words::null_kind(p.null), p.method)));
+            let value = numbers::p_value(p.log10, Some(p.null));
+            lines.extend(fact("p-value", &format!("{value} ({}; {})", words::null_kind(p.null), p.method)));
         }
     }
     match super::of(report) {

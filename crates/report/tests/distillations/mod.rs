@@ -211,7 +211,7 @@ fn a_terminal_shows_the_number_and_what_it_is_worth() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.first(), Some(&"Evidence of training on released replies"));
     for start in [
-        "p-value    p ≤ 10^−",
+        "p-value    ≤ 10^−",
         "effect     0.0",
         "no base    0.0",
         "base alone ",

@@ -17,7 +17,7 @@ use std::path::Path;
 /// Pairs that a student learns.
 const PAIRS: usize = 4_000;
 /// Requests of one test under the null hypothesis.
-const REQUESTS: usize = 24;
+const REQUESTS: usize = 12;
 /// Twins of a request.
 const TWINS: usize = 2;
 /// At most so many released replies are tested, however many a student learnt.

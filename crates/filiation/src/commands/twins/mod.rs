@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Twins, printer: &Printer, progress: &Progress) -> Re
             let digest = Secret::create(output)?.campaign("").digest();
             let path = printable(&output.display().to_string());
             printer.result(&format!(
-                "a secret was written to `{path}`; keep it, and keep it apart from the log\n(digest of its empty campaign {digest:.16})\n"
+                "secret     {path}\ndigest     {digest:.16} of its empty campaign\nKeep it, and keep it apart from the log.\n"
             ))
         }
         Twins::Draw(args) => draw(args, printer, progress),

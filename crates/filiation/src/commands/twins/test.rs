@@ -156,7 +156,10 @@ fn plan(args: &Test, committed: Option<&Plan>, bases: &[Compared]) -> Result<Pla
             [] => "none".to_owned(),
             roots => roots.iter().map(|root| format!("{root:.16}")).collect::<Vec<_>>().join(", "),
         };
-        return otherwise("tensor roots of the bases", short(&roots), short(&plan.bases));
+        return Err(Error::Usage {
+            message: format!("tensor roots of the bases: found {}, expected {}, as committed", short(&roots), short(&plan.bases)),
+            hint: Some("give the models that were committed with `--base`, in their order".into()),
+        });
     }
     Ok(plan.clone())
 }
