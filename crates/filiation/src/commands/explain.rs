@@ -38,10 +38,11 @@ pub(crate) fn check_compares(id: &str) -> Result<(), Error> {
     Err(unknown(id, &ids, of_records))
 }
 
-fn unknown(id: &str, ids: &[&str], hint: Option<String>) -> Error {
+fn unknown(id: &str, ids: &[&str], of_records: Option<String>) -> Error {
+    let expected = if of_records.is_some() { "one that compares two models" } else { "one of the ids that `filiation methods` lists" };
     Error::Usage {
-        message: format!("method: found `{id}`, expected one of the ids that `filiation methods` lists"),
-        hint: Some(hint.unwrap_or_else(|| propose(id, ids))),
+        message: format!("method: found `{id}`, expected {expected}"),
+        hint: Some(of_records.unwrap_or_else(|| propose(id, ids))),
     }
 }
 
