@@ -1,10 +1,11 @@
 //! What a command prints that runs one method on what was said and kept.
 
 use crate::Error;
+use crate::assemble::records::explanation;
 use crate::assemble::{null_of, question};
 use crate::cli::Format;
 use crate::printer::{Printer, printable, wrap};
-use evidence::{Explanation, Outcome, RECORD_METHODS, Records};
+use evidence::{Outcome, Records, record_method};
 use report::data;
 use stats::PValue;
 
@@ -24,7 +25,7 @@ pub(crate) fn observe_and_print(id: &str, records: &Records<'_>, format: Format,
 /// The finding of one method, as a report has it.
 pub(crate) fn observe(id: &str, records: &Records<'_>) -> Result<data::Finding, Error> {
     let outcome = outcome(id, records)?;
-    let asked = RECORD_METHODS.iter().map(|method| method.card()).find(|card| card.id == id).map(|card| question(card.question));
+    let asked = record_method(id).map(|method| question(method.card().question));
     let finding = data::Finding { method: id.into(), question: asked.unwrap_or_default(), ..data::Finding::default() };
     Ok(match &outcome {
         Outcome::Observed(o) => {
@@ -47,20 +48,8 @@ pub(crate) fn observe(id: &str, records: &Records<'_>) -> Result<data::Finding, 
 
 /// What one method says of the records.
 pub(crate) fn outcome(id: &str, records: &Records<'_>) -> Result<Outcome, Error> {
-    let method = RECORD_METHODS.iter().find(|method| method.card().id == id);
-    let method = method.ok_or_else(|| Error::Report(format!("method: found no `{id}`, expected one of this build")))?;
+    let method = record_method(id).ok_or_else(|| Error::Report(format!("method: found no `{id}`, expected one of this build")))?;
     Ok(method.observe(records)?)
-}
-
-fn explanation(e: &Explanation) -> data::Explanation {
-    data::Explanation {
-        label: e.label.clone(),
-        value: e.value,
-        unit: e.unit.into(),
-        words: e.words.clone(),
-        parts: e.parts.iter().map(explanation).collect(),
-        ..data::Explanation::default()
-    }
 }
 
 fn text(finding: &data::Finding) -> String {

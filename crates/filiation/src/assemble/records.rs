@@ -175,7 +175,8 @@ fn finding(card: &Card, outcome: &Outcome) -> data::Finding {
     }
 }
 
-fn explanation(e: &Explanation) -> data::Explanation {
+/// A number of a method with its parts.
+pub(crate) fn explanation(e: &Explanation) -> data::Explanation {
     data::Explanation {
         label: e.label.clone(),
         value: e.value,

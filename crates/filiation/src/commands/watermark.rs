@@ -4,9 +4,10 @@ use crate::Error;
 use crate::cli::Format;
 use crate::cli::watermark::{Key, SchemeName, Test, Watermark as Command};
 use crate::models::open_weights;
+use crate::one_finding::outcome;
 use crate::printer::{Printer, printable, wrap};
 use crate::progress::Progress;
-use evidence::{MarkEvidence, MarkTest, MarkedTexts, Outcome, RECORD_METHODS, Radioactivity, Reading, Records, TokenText};
+use evidence::{MarkEvidence, MarkTest, MarkedTexts, Outcome, Radioactivity, Reading, Records, TokenText};
 use forward::{Chat, Network, NotRunnable, Scheme, Tokenizer, Watermark, WatermarkKey, predictions};
 use lab::dialogues::Dialogues;
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
@@ -186,10 +187,7 @@ fn test(args: &Test, printer: &Printer, progress: &Progress) -> Result<(), Error
 
 /// A method on records, by its id.
 pub(crate) fn observe(id: &'static str, records: &Records<'_>) -> Result<(&'static str, Outcome), Error> {
-    match RECORD_METHODS.iter().find(|method| method.card().id == id) {
-        Some(method) => Ok((id, method.observe(records)?)),
-        None => Err(Error::Report(format!("method `{id}` is not registered"))),
-    }
+    Ok((id, outcome(id, records)?))
 }
 
 /// Where a p-value comes from, in a few words.
