@@ -5,6 +5,7 @@
 
 pub(crate) mod attention;
 mod controls;
+pub(crate) mod detection;
 mod field;
 mod heat_map;
 mod layers;

@@ -18,3 +18,4 @@ pub mod validation;
 pub mod words;
 
 pub use error::RenderError;
+pub use figures::detection::{DetectionCurve, detection};

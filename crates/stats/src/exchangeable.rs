@@ -27,7 +27,7 @@ pub struct Exchange {
     pub null_sd: f64,
     /// By enumeration, or by drawing arrangements.
     pub arrangements: PValue,
-    /// Chernoff's bound, which reaches below one in the number of draws.
+    /// The least of the bounds, which reaches below one in the number of draws.
     pub bound: PValue,
     /// By arrangements; where none that was drawn reaches the sum, and the bound says less than one in the number of draws, the bound.
     pub p_value: PValue,
@@ -49,7 +49,9 @@ impl Exchange {
 /// independent. Statistic: `T = Σ_c w_c0`, `w_ck = Σ_r (m + 1)/m · (x_rk − mean_k x_rk)`, which for one twin is `Σ (x₀ − x₁)`; large values count. p in
 /// three forms: all arrangements (up to 16,384 of them), else `(1 + #{T* ≥ T}) / (draws + 1)` over drawn ones; and
 /// `inf_λ Π_c mean_k exp(λ w_ck) · exp(−λT)`, which is never above Hoeffding's `exp(−2T²/Σ_c (max_k w_ck − min_k w_ck)²)`, for one twin
-/// `exp(−T²/2Σw²)`.
+/// `exp(−T²/2Σw²)`. For one twin `T` is a sum of fair coins, each times its `w`, whose tail is also at most `c · P(N ≥ T/√Σw²)` with
+/// `1/c = 4 P(N ≥ √2)`, for a standard normal `N`; the smaller of both is given, since both bound one probability. Reference: Bentkus and
+/// Dzindzalieta, *A tight Gaussian bound for weighted sums of Rademacher random variables*, Bernoulli 21 (2015), Theorem 1.1.
 ///
 /// `p_value` needs no correction for looking twice: below `1 / (draws + 1)` it is the bound alone, and from there on the drawn arrangements
 /// alone, since the bound speaks only where none of them reaches the sum.
@@ -66,7 +68,11 @@ pub fn exchange(clusters: &[Vec<Vec<f64>>], draws: u32, seed: u64, label: &str) 
     let informative: Vec<&Vec<f64>> = weights.iter().filter(|w| w.iter().any(|x| *x != 0.0)).collect();
     let variance: f64 = informative.iter().map(|w| w.iter().map(|x| x * x).sum::<f64>() / w.len() as f64).fold(0.0, |sum, v| sum + v);
     let (arrangements, null_sums) = by_arrangements(&informative, sum, draws, seed, label);
-    let bound = PValue::new(chernoff(&informative, sum), NullDistribution::Bound { of: "Chernoff" });
+    let chernoff = PValue::new(chernoff(&informative, sum), NullDistribution::Bound { of: "Chernoff" });
+    let bound = match of_coins(&informative, sum, variance.sqrt()) {
+        Some(of_coins) if of_coins.ln() < chernoff.ln() => of_coins,
+        _ => chernoff,
+    };
     let p_value = p_value::beyond_draws(arrangements, bound);
     Ok(Exchange { sum, differences, null_sums, n_informative: informative.len(), null_sd: variance.sqrt(), arrangements, bound, p_value })
 }
@@ -117,6 +123,14 @@ fn by_arrangements(weights: &[&Vec<f64>], sum: f64, draws: u32, seed: u64, label
     let sums: Vec<f64> = (0..draws).map(|_| total()).collect();
     let reached = sums.iter().filter(|sum| **sum >= mark).count();
     (PValue::from_permutations(reached as u32, draws), sums)
+}
+
+/// `c · P(N ≥ T/sd)` where every cluster is a fair coin.
+fn of_coins(weights: &[&Vec<f64>], sum: f64, sd: f64) -> Option<PValue> {
+    let are_coins = sd > 0.0 && weights.iter().all(|w| w.len() == 2);
+    let ln_c = || -(4.0f64.ln() + ln_normal_sf(std::f64::consts::SQRT_2));
+    let bound = |ln_p: f64| PValue::new(if ln_p < 0.0 { ln_p } else { 0.0 }, NullDistribution::Bound { of: "Bentkus and Dzindzalieta" });
+    are_coins.then(|| bound(ln_c() + ln_normal_sf(sum / sd)))
 }
 
 /// `min_λ Σ_c ln mean_k e^{λ w_ck} − λ T`. Any `λ ≥ 0` gives a bound, so how well the minimum is found costs power alone.
@@ -323,6 +337,18 @@ mod tests {
         assert_eq!(betas[2], 0.0);
         assert!(once.iter().flatten().zip(twice.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-9));
     }
+
+    #[test]
+    fn many_small_coins_are_bounded_near_the_normal_law() {
+        // scipy 1.17.1: log10(scipy.stats.norm.sf(6) / (4 * scipy.stats.norm.sf(2 ** 0.5)))
+        let coins = (0..400).map(|i| vec![if i < 260 { 1.0 } else { -1.0 }, 0.0]).collect();
+        let found = exchange(&one_request(coins), 99, 0, "").unwrap();
+        assert!((found.z() - 6.0).abs() < 1e-12 && (found.bound.log10() - LOG10_OF_SIX).abs() < 1e-9, "{}", found.bound.log10());
+        // Python 3.12: math.log10(sum(math.comb(400, k) for k in range(260, 401)) / 2 ** 400)
+        assert!(found.bound.log10() > LOG10_BINOMIAL);
+    }
+    const LOG10_OF_SIX: f64 = -8.503_620_856_478_827;
+    const LOG10_BINOMIAL: f64 = -8.990_016_749_209_822;
 
     proptest! {
         #[test]

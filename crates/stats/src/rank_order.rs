@@ -12,7 +12,7 @@ pub struct RankOrder {
     pub permutation: PValue,
     /// From pairs of places, without a floor.
     pub paired: PValue,
-    /// The smaller of the two, corrected for having looked twice.
+    /// By drawn orders; where none that was drawn reaches `ρ`, and the pairs say less than one in the number of draws, by pairs.
     pub p_value: PValue,
 }
 
@@ -22,7 +22,7 @@ pub struct RankOrder {
 ///
 /// Permuting the order shows nothing below `1/(draws + 1)`. So place `i` from the front is paired with place `i` from the back: given which two
 /// values fall into a pair, which of them came first is a fair coin, independent from pair to pair. Spearman's `Σ place · rank` is the sum over pairs of
-/// half their distance times the difference of their ranks, so this test looks at the same number and loses next to nothing; its tail is bounded by Chernoff
+/// half their distance times the difference of their ranks, so this test looks at the same number and loses next to nothing; its tail is bounded
 /// ([`exchange`]), or counted where there are at most 14 pairs.
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub fn rank_order(values: &[f64], draws: u32, seed: u64, label: &str) -> Result<
         sum(&ranks) >= observed
     });
     let permutation = PValue::from_permutations(reached.count() as u32, draws);
-    let p_value = p_value::bonferroni(&[permutation, paired]).unwrap_or(permutation);
+    let p_value = p_value::beyond_draws(permutation, paired);
     Ok(Some(RankOrder { rho, permutation, paired, p_value }))
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_long_rising_order_has_no_floor() {
-        // Half the least that n pairs could show is 2^−n; Chernoff's bound comes to that where all differences have one sign.
+        // The least that n pairs could show is 2^−n; Chernoff's bound comes to that where all differences have one sign.
         let values: Vec<f64> = (0..200).map(f64::from).collect();
         let found = rank_order(&values, 99, 0, "").unwrap().unwrap();
         assert!((found.paired.log10() / (100.0 * 0.5f64.log10()) - 1.0).abs() < 0.05, "{found:?}");

@@ -12,9 +12,10 @@ pub struct Palimpsest {
     pub order: PathBuf,
     /// The model that is questioned: a weight file, a folder, or the id of a model in the Hub cache.
     pub suspect: PathBuf,
-    /// A model that did not read in this order, in the same forms; what both find likely is taken away.
-    #[arg(long, value_name = "MODEL")]
-    pub base: PathBuf,
+    /// A model that did not read in this order, in the same forms; what it finds likely is taken away. Can be given several times, and several of
+    /// the reference's own recipe and data find more.
+    #[arg(long, value_name = "MODEL", required = true)]
+    pub base: Vec<PathBuf>,
     /// How to print the finding.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

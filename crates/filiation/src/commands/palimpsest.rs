@@ -37,9 +37,11 @@ const EXPECTED: &str = "`{\"text\"}` or `{\"prompt\", \"reply\"}`, each with a `
 pub(crate) fn run(args: &Palimpsest, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let documents = documents(&args.order)?;
     let suspect = open_weights(&args.suspect, progress)?;
-    let base = open_weights(&args.base, progress)?;
+    let bases: Vec<Model> = args.base.iter().map(|base| open_weights(base, progress)).collect::<Result<_, _>>()?;
     let chat = Dialogues::shipped().map_err(lab::LabError::from)?.chat;
-    let order = scores(&documents, (&suspect, &base), &chat, progress)?;
+    let read = |model: &Model, what: &str| log_probabilities(&documents, model, &chat, what, progress);
+    let of_bases: Vec<_> = bases.iter().map(|base| read(base, "a base reads")).collect::<Result<_, _>>()?;
+    let order = scores(&documents, &read(&suspect, "the suspect reads")?, &of_bases.iter().collect::<Vec<_>>());
     observe_and_print("text.palimpsest", &Records { order: Some(&order), seed: args.seed, ..Records::default() }, args.format, printer)
 }
 
@@ -68,16 +70,14 @@ fn documents(path: &Path) -> Result<Vec<Document>, Error> {
     lines.into_iter().enumerate().map(document).collect()
 }
 
-/// What the suspect and a reference model give to the documents.
-pub(crate) fn scores(documents: &[Document], models: (&Model, &Model), chat: &Chat, progress: &Progress) -> Result<OrderScores, Error> {
-    let suspect = log_probabilities(documents, models.0, chat, "the suspect reads", progress)?;
-    let base = log_probabilities(documents, models.1, chat, "the reference model reads", progress)?;
-    let read = documents.iter().zip(suspect.iter().zip(&base));
-    let read: Vec<ReadDocument> = read
-        .filter_map(|(document, (suspect, base))| Some(ReadDocument { position: document.position, suspect: (*suspect)?, base: (*base)? }))
-        .collect();
-    let unread = documents.len() - read.len();
-    Ok(OrderScores { documents: read, unread })
+/// What the suspect and the bases give to the documents that all of them could read.
+pub(crate) fn scores(documents: &[Document], suspect: &[Option<f64>], bases: &[&Vec<Option<f64>>]) -> OrderScores {
+    let read = |(place, document): (usize, &Document)| {
+        let bases = bases.iter().map(|base| base[place]).collect::<Option<_>>()?;
+        Some(ReadDocument { position: document.position, suspect: suspect[place]?, bases })
+    };
+    let read: Vec<ReadDocument> = documents.iter().enumerate().filter_map(read).collect();
+    OrderScores { unread: documents.len() - read.len(), documents: read }
 }
 
 /// Mean log-probability of a token of each document.

@@ -14,6 +14,7 @@ mod lab;
 mod lineage;
 mod outputs;
 mod probe;
+mod served;
 mod watermark;
 
 use serde_json::Value;

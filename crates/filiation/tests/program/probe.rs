@@ -2,7 +2,7 @@
 
 #[expect(dead_code, reason = "the tests of the crate `probe` use the rest")]
 #[path = "../../../probe/tests/server/mod.rs"]
-mod server;
+pub(crate) mod server;
 
 use crate::{BASE, command, filiation, finish, root};
 use ::filiation::cli::suspect::SuspectArgs;

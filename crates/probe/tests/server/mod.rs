@@ -1,4 +1,4 @@
-//! A server that answers from a script, one connection a request.
+//! A server that answers from a script or by a rule, one connection a request.
 
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -76,18 +76,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the script and then nothing more; its thread ends with the test's process.
+    /// Serves the script and then nothing more.
     pub(crate) fn begin(script: Vec<Do>) -> Self {
+        let mut script = script.into_iter();
+        Self::answering(move |_| script.next().unwrap_or_else(|| Do::status(418, "the script is at its end")))
+    }
+
+    /// Answers every request; its thread ends with the test's process.
+    pub(crate) fn answering(mut rule: impl FnMut(&Request) -> Do + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
         std::thread::spawn(move || {
-            let mut script = script.into_iter();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                seen.lock().unwrap().push(read(&stream));
-                answer(&mut stream, script.next().unwrap_or_else(|| Do::status(418, "the script is at its end")));
+                let request = read(&stream);
+                let what = rule(&request);
+                seen.lock().unwrap().push(request);
+                answer(&mut stream, what);
             }
         });
         Self { url, requests }

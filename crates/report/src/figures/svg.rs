@@ -161,6 +161,16 @@ impl Svg {
         ));
     }
 
+    /// The same as a file of its own, which no page lends colours to.
+    pub(super) fn alone(self, id: &str, size: (f64, f64), title: &str, description: &str, style: &str) -> String {
+        let drawing = self.finish(id, size, title, description).to_string();
+        drawing.replacen("<svg ", r#"<svg xmlns="http://www.w3.org/2000/svg" "#, 1).replacen(
+            "<title ",
+            &format!("<style>{style}</style><title "),
+            1,
+        )
+    }
+
     /// The finished drawing with its text alternative.
     pub(super) fn finish(self, id: &str, size: (f64, f64), title: &str, description: &str) -> minijinja::Value {
         minijinja::Value::from_safe_string(format!(

@@ -12,6 +12,8 @@ use rayon::prelude::*;
 use sources::Model;
 use stats::sampling;
 
+/// The model that is claimed.
+const MODEL: &str = "equality-model";
 /// The level that power is stated at.
 const LEVEL: f64 = 0.01;
 /// Prompts of a null, and answers of each side to each.
@@ -21,7 +23,7 @@ const NULL_SAMPLES: usize = 5;
 pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let (n_prompts, pool, per_test, trials, repeats) = world.size.choose((20, 20, 10, 200, 5), (60, 100, 20, 1_000, 20));
     let world = &world.compact()?;
-    let model = world.trained("agreement-base-0", 100, 1, 100)?;
+    let model = world.trained(MODEL, 100, 1, 100)?;
     let prompts: Vec<String> = (0..n_prompts).map(|index| world.dialogues.prompt(91, index)).collect();
     let sampled = |model: &Model, name: &str, temperature: f32| {
         let asking = Asking { sampling: Sampling { temperature, top_p: None, max_tokens: 48 }, samples: pool, seed: 7 };
@@ -37,7 +39,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let both = Nulls::of(&p_values.iter().map(|p| p.1).collect::<Vec<_>>())?;
 
     let study = |pairs: usize| Study { pairs, fraction: 0.0, rewriting: 0.0, epochs: 1.0, tune: Tune::Full, rate: 5e-4, seed: 210 };
-    let open = || -> Result<Model, Error> { Ok(Model::open(&world.path("agreement-base-0"))?) };
+    let open = || -> Result<Model, Error> { Ok(Model::open(&world.path(MODEL))?) };
     let finetuned = world.student("equality-finetune", open()?, &[], &study(800))?;
     let int4 = world.stepped("equality-int4", open()?, &["round=int4".into()])?;
     let others = [
@@ -74,7 +76,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
             is_met: 2 * both >= repeats,
         });
     }
-    Ok(Section { title: "text.equality".into(), page, demands })
+    Ok(Section { title: "text.equality".into(), page, demands, pictures: Vec::new() })
 }
 
 /// p of the texts and p as reported, of some answers to some prompts; of one source the two sides share no answer.

@@ -12,7 +12,6 @@ use crate::Error;
 use crate::cli::training::Outputs;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use std::path::Path;
 pub(crate) use world::{Reading, Size, Study, World};
 
 /// What one family of methods gave.
@@ -23,6 +22,8 @@ pub(crate) struct Section {
     pub(crate) page: String,
     /// What was demanded of it.
     pub(crate) demands: Vec<Demand>,
+    /// Drawings that the page shows, by name: SVG.
+    pub(crate) pictures: Vec<(&'static str, String)>,
 }
 
 /// A bar and what was found.
@@ -51,10 +52,16 @@ pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Res
         return Err(Error::Usage { message: format!("part: found `{name}`, expected one of {}", known()), hint: None });
     }
     let wanted = MEASURES.iter().filter(|(name, _)| args.only.is_empty() || args.only.iter().any(|only| only == name));
-    let sections: Vec<Section> = wanted.map(|(_, measure)| measure(&world)).collect::<Result<_, _>>()?;
-    let page = page(args.size, &sections);
-    prepare(&args.output)?;
-    crate::whole::write(&args.output, &[("outputs.md", &page)])?;
+    let images = args.output.join("images");
+    std::fs::create_dir_all(&images).map_err(|error| Error::Io { action: "create", path: images.clone(), error })?;
+    let mut sections: Vec<Section> = Vec::new();
+    for (_, measure) in wanted {
+        sections.push(measure(&world)?);
+        // Hours may lie between two sections, so each is written when it is there.
+        let drawn = sections.iter().flat_map(|section| &section.pictures);
+        crate::whole::write(&images, &drawn.map(|(name, svg)| (*name, svg.as_str())).collect::<Vec<_>>())?;
+        crate::whole::write(&args.output, &[("outputs.md", &page(args.size, &sections))])?;
+    }
     let missed: Vec<&Demand> = sections.iter().flat_map(|section| &section.demands).filter(|demand| !demand.is_met).collect();
     printer.result(&summary(&sections))?;
     if args.expect && !missed.is_empty() {
@@ -62,10 +69,6 @@ pub(crate) fn run(args: &Outputs, printer: &Printer, progress: &Progress) -> Res
         return Err(Error::Report(format!("found {} demands not met, expected none: {}", missed.len(), all.join("; "))));
     }
     Ok(())
-}
-
-fn prepare(folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|error| Error::Io { action: "create", path: folder.to_owned(), error })
 }
 
 fn summary(sections: &[Section]) -> String {

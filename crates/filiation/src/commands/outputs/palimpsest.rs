@@ -3,20 +3,18 @@
 use super::nulls::Nulls;
 use super::{Demand, Reading, Section, Study, World};
 use crate::Error;
-use crate::commands::palimpsest::{Document, log_probabilities};
+use crate::commands::palimpsest::{Document, log_probabilities, scores};
 use crate::one_finding::outcome;
-use evidence::{OrderScores, ReadDocument, Records};
+use evidence::Records;
 use lab::train::Tune;
 use rayon::prelude::*;
 use sources::Model;
-use stats::rank_order::rank_order;
 use stats::sampling;
 
 /// The seed that draws the kept order.
 const KEPT: u64 = 41;
-/// Documents of a null, and orders that each draws.
+/// Documents of a null.
 const NULL_DOCUMENTS: usize = 1000;
-const NULL_DRAWS: u32 = 499;
 /// Documents of a step: what is read with many others leaves little.
 const BATCH: usize = 2;
 const LARGE_BATCH: usize = 16;
@@ -72,43 +70,57 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         let model = world.student_by(&format!("palimpsest-other-{seed}"), world.begun(seed)?, &[], &study, by(seed))?;
         member(&format!("same documents in another order, seed {seed}"), &model, false, false)?;
     }
-    // Of no member: what all are held against.
-    let base = world.student_by("palimpsest-base", world.begun(70)?, &[], &study, by(70))?;
-    let base = read(&base, "reference model")?;
+    let (bases, are_tuned) = size.choose((2, false), (6, true));
+    let mut of_bases = Vec::new();
+    for seed in (70..).take(bases) {
+        let name = format!("palimpsest-base-{seed}");
+        let base = world.student_by(&name, world.begun(seed)?, &[], &study, by(seed))?;
+        of_bases.push(read(&base, "base")?);
+        if are_tuned {
+            // A suspect has been trained on; a base that was, on other documents, is nearer to it.
+            let tuned = Study { pairs: 2_000, rate: 1e-3, seed: 100 + seed, ..study.clone() };
+            let model = world.student(&format!("{name}-tuned"), base, &[], &tuned)?;
+            of_bases.push(read(&model, "tuned base")?);
+        }
+    }
+    let of_bases: Vec<&Vec<Option<f64>>> = of_bases.iter().collect();
 
     let mut page = format!(
-        "A model of about 0.1 million parameters reads {n} dialogues once, {BATCH} a step, in an order that is kept. The reference model reads the same in another order. `ρ`: documents read later are \
-         remembered better.\n\n| suspect | descends | ρ | log10 p, drawn and paired | log10 p, paired alone |\n|---|---|---|---|---|\n"
+        "A model of about 0.1 million parameters reads {n} dialogues once, {BATCH} a step, in an order that is kept. The bases read the same in other orders: {bases} of them{}. `ρ`: \
+         documents read later are remembered better.\n\n| suspect | descends | ρ, one base | log10 p | ρ, \
+         all bases | log10 p |\n|---|---|---|---|---|---|\n",
+        if are_tuned { ", and each again after a fine-tune of 2000 other documents, rate 0.001" } else { "" }
     );
     let mut worst = f64::NEG_INFINITY;
     let mut strangers = 0;
     for member in &members {
-        let order = scores(&documents, &member.logprobs, &base);
-        let outcome = outcome("text.palimpsest", &Records { order: Some(&order), seed: 1, ..Records::default() })?;
-        let Some(found) = outcome.observed() else {
-            return Err(Error::Report(format!("palimpsest: {}", outcome.why().unwrap_or_default())));
+        let tested = |bases: &[&Vec<Option<f64>>]| -> Result<(f64, f64), Error> {
+            let order = scores(&documents, &member.logprobs, bases);
+            let outcome = outcome("text.palimpsest", &Records { order: Some(&order), seed: 1, ..Records::default() })?;
+            let Some(found) = outcome.observed() else {
+                return Err(Error::Report(format!("palimpsest: {}", outcome.why().unwrap_or_default())));
+            };
+            Ok((found.statistic, found.p_value.map_or(0.0, stats::PValue::log10)))
         };
-        let log10_p = found.p_value.map_or(0.0, stats::PValue::log10);
-        let paired = found.explanation.parts.iter().find(|part| part.label == "by pairs of places").and_then(|part| part.value);
+        let (alone_rho, alone_log10_p) = tested(&of_bases[..1])?;
+        let (rho, log10_p) = tested(&of_bases)?;
         if member.is_finetune && log10_p > worst {
             worst = log10_p;
         }
         strangers += usize::from(!member.descends && log10_p <= -2.0);
         page.push_str(&format!(
-            "| {} | {} | {:.4} | {log10_p:.1} | {:.1} |\n",
+            "| {} | {} | {alone_rho:.4} | {alone_log10_p:.1} | {rho:.4} | {log10_p:.1} |\n",
             member.name,
             if member.descends { "yes" } else { "no" },
-            found.statistic,
-            paired.unwrap_or_default()
         ));
     }
 
-    let nulls: Vec<(f64, f64, f64)> = (0..size.choose(200u64, 1_000))
+    let nulls: Vec<[f64; 3]> = (0..size.choose(200u64, 1_000))
         .into_par_iter()
-        .map(|trial| null(trial, &members[trial as usize % members.len()], &documents, &base))
+        .map(|trial| null(trial, &members[trial as usize % members.len()], &documents, &of_bases))
         .collect::<Result<_, Error>>()?;
-    let of = |part: fn(&(f64, f64, f64)) -> f64| Nulls::of(&nulls.iter().map(part).collect::<Vec<_>>());
-    let (drawn, paired, both) = (of(|p| p.0)?, of(|p| p.1)?, of(|p| p.2)?);
+    let of = |k: usize| Nulls::of(&nulls.iter().map(|p| p[k]).collect::<Vec<_>>());
+    let (drawn, paired, both) = (of(0)?, of(1)?, of(2)?);
     page.push_str(&format!(
         "\nNulls: orders drawn anew against the same models, {} documents each.\n\n| p-value | found |\n|---|---|\n| by drawn orders | {} |\n| by pairs (a bound) \
          | {} |\n| both, as reported | {} |\n",
@@ -129,25 +141,22 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
             is_met: strangers == 0,
         },
     ];
-    demands.extend(drawn.demands("palimpsest by drawn orders", false));
-    demands.extend(both.demands("palimpsest as reported", true));
-    Ok(Section { title: "text.palimpsest".into(), page, demands })
-}
-
-fn scores(documents: &[Document], suspect: &[Option<f64>], base: &[Option<f64>]) -> OrderScores {
-    let all = documents.iter().zip(suspect.iter().zip(base));
-    let read: Vec<ReadDocument> = all
-        .filter_map(|(document, (suspect, base))| Some(ReadDocument { position: document.position, suspect: (*suspect)?, base: (*base)? }))
-        .collect();
-    OrderScores { unread: documents.len() - read.len(), documents: read }
+    demands.extend(both.demands("palimpsest", false));
+    Ok(Section { title: "text.palimpsest".into(), page, demands, pictures: Vec::new() })
 }
 
 /// p by drawn orders, by pairs, and as reported, of some documents in an order that nobody read in.
-fn null(trial: u64, member: &Member, documents: &[Document], base: &[Option<f64>]) -> Result<(f64, f64, f64), Error> {
-    let scores = scores(documents, &member.logprobs, base);
-    let mut values: Vec<f64> = scores.documents.iter().map(|document| document.suspect - document.base).collect();
-    sampling::shuffle(&mut sampling::generator(trial, "outputs/palimpsest/null"), &mut values);
-    values.truncate(NULL_DOCUMENTS);
-    let found = rank_order(&values, NULL_DRAWS, trial, "null").map_err(|error| Error::Method(error.into()))?;
-    Ok(found.map_or((1.0, 1.0, 1.0), |found| (found.permutation.value(), found.paired.value(), found.p_value.value())))
+fn null(trial: u64, member: &Member, documents: &[Document], bases: &[&Vec<Option<f64>>]) -> Result<[f64; 3], Error> {
+    let mut scores = scores(documents, &member.logprobs, bases);
+    sampling::shuffle(&mut sampling::generator(trial, "outputs/palimpsest/null"), &mut scores.documents);
+    scores.documents.truncate(NULL_DOCUMENTS);
+    scores.documents.iter_mut().zip(0..).for_each(|(document, place)| document.position = place);
+    let outcome = outcome("text.palimpsest", &Records { order: Some(&scores), seed: trial, ..Records::default() })?;
+    let observed = outcome.observed().and_then(|found| Some((found, found.p_value?)));
+    let Some((found, p_value)) = observed else {
+        return Err(Error::Report(format!("palimpsest: {}", outcome.why().unwrap_or_default())));
+    };
+    let part = |label: &str| found.explanation.parts.iter().find(|part| part.label == label).and_then(|part| part.value);
+    let p = |label: &str| part(label).map_or(f64::NAN, |log10_p| 10f64.powf(log10_p));
+    Ok([p("by drawn orders"), p("by pairs of places"), p_value.value()])
 }

@@ -1,7 +1,7 @@
 //! `text.released-twin` on students of known fractions, and on models that never saw what was released.
 
 use super::nulls::Nulls;
-use super::{Demand, Section, World};
+use super::{Demand, Section, Size, World};
 use crate::Error;
 use crate::commands::outputs::world::Study;
 use crate::commands::twins::{Ask, logged, scores};
@@ -10,6 +10,7 @@ use evidence::{Observation, Records, ScoredRequest, TwinScores, record_method};
 use forward::{LocalScorer, ScoreError};
 use lab::distil::{ReplyFile, StoredReply, Teacher};
 use lab::train::{Adapter, Tune};
+use report::{DetectionCurve, detection};
 use sources::Model;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,52 +26,108 @@ const TESTED: usize = 1_000;
 /// The smallest effect that matters, in nats a token.
 const EFFECT: f64 = 0.02;
 
-/// One student of the table.
-struct Row {
-    name: &'static str,
-    fraction: f64,
+/// How a student is trained on what it learns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Way {
     rewriting: f64,
     epochs: f64,
-    tune: Tune,
+    is_adapter: bool,
 }
 
-fn rows(world: &World<'_>) -> Vec<Row> {
-    let adapter = || Tune::Adapter(Adapter { rank: 16, alpha: 32.0 });
-    let row = |name, fraction, rewriting, epochs, tune| Row { name, fraction, rewriting, epochs, tune };
-    let mut rows = vec![row("2 %", 0.02, 0.0, 1.0, Tune::Full)];
-    if world.size == super::Size::Full {
-        for (name, fraction) in [(".5 %", 0.005), ("1 %", 0.01), ("5 %", 0.05), ("10 %", 0.1), ("100 %", 1.0)] {
-            rows.push(row(name, fraction, 0.0, 1.0, Tune::Full));
-        }
-        rows.extend([0.3, 0.6, 0.9].map(|rewriting| row("10 %", 0.1, rewriting, 1.0, Tune::Full)));
-        rows.extend([2.0, 3.0].map(|epochs| row("10 %", 0.1, 0.0, epochs, Tune::Full)));
-        rows.extend([1.0, 3.0].map(|epochs| row("10 %", 0.1, 0.0, epochs, adapter())));
-        rows.extend(
-            [(0.0, 3.0, Tune::Full), (0.9, 1.0, Tune::Full), (0.0, 1.0, adapter())]
-                .map(|(rewriting, epochs, tune)| row("2 %", 0.02, rewriting, epochs, tune)),
-        );
+/// Once, whole weights, as the teacher said it.
+const PLAIN: Way = Way { rewriting: 0.0, epochs: 1.0, is_adapter: false };
+const REWORDED: Way = Way { rewriting: 0.9, ..PLAIN };
+const OFTEN: Way = Way { epochs: 3.0, ..PLAIN };
+const ADAPTER: Way = Way { is_adapter: true, ..PLAIN };
+const ADAPTER_OFTEN: Way = Way { epochs: 3.0, ..ADAPTER };
+/// The ways that curves are drawn of.
+const WAYS: [Way; 5] = [OFTEN, PLAIN, REWORDED, ADAPTER_OFTEN, ADAPTER];
+
+impl Way {
+    fn words(self) -> String {
+        let weights = if self.is_adapter { "adapter" } else { "all weights" };
+        let epochs = if self.epochs > 1.0 { format!(", {} epochs", self.epochs) } else { ", once".into() };
+        let reworded = if self.rewriting > 0.0 { format!(", {:.0} % reworded", 100.0 * self.rewriting) } else { String::new() };
+        format!("{weights}{epochs}{reworded}")
+    }
+}
+
+/// One student of the table: the share that the teacher answered, and how it is trained.
+type Row = (f64, Way);
+
+/// Seeds follow the place in this list, so what is new comes last.
+fn rows(size: Size) -> Vec<Row> {
+    if size == Size::Small {
+        return vec![(0.1, OFTEN)];
+    }
+    let mut rows: Vec<Row> = [0.02, 0.005, 0.01, 0.05, 0.1, 1.0].map(|fraction| (fraction, PLAIN)).to_vec();
+    rows.extend([0.3, 0.6, 0.9].map(|rewriting| (0.1, Way { rewriting, ..PLAIN })));
+    rows.extend([2.0, 3.0].map(|epochs| (0.1, Way { epochs, ..PLAIN })));
+    rows.extend([(0.1, ADAPTER), (0.1, ADAPTER_OFTEN), (0.02, OFTEN), (0.02, REWORDED), (0.02, ADAPTER)]);
+    for (way, fractions) in [
+        (REWORDED, &[0.005, 0.01, 0.05][..]),
+        (OFTEN, &[0.005, 0.01, 0.05]),
+        (ADAPTER, &[0.005, 0.01, 0.05]),
+        (ADAPTER_OFTEN, &[0.005, 0.01, 0.02, 0.05]),
+    ] {
+        rows.extend(fractions.iter().map(|&fraction| (fraction, way)));
     }
     rows
 }
 
+/// What was found of a row.
+struct Found {
+    row: Row,
+    requests: usize,
+    effect: f64,
+    z: f64,
+    /// Without a base, with the public one, and with a model of the domain beside it.
+    log10_p: [f64; 3],
+}
+
 pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let cast = Cast::new(world)?;
-    let (power, found) = power(world, &cast)?;
+    let found = power(world, &cast)?;
     let (nulls, null_page) = nulls(world, &cast)?;
     let mut page = String::from(
         "A teacher answers prompts; students start from a public base and learn 4,000 pairs, a share of which the teacher answered. Tested are the\n\
          replies that went to the student (at most 1,000), with two twins each. The base is the public reference.\n\n",
     );
-    page.push_str(&power);
+    let curve = |way: Way| {
+        let mut points: Vec<(f64, f64)> = found.iter().filter(|found| found.row.1 == way).map(|f| (f.row.0, f.log10_p[1])).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        DetectionCurve { name: way.words(), points }
+    };
+    // Of all replies no more than a thousand are tested, so that point is no part of the curve.
+    let some = |mut curve: DetectionCurve| {
+        curve.points.retain(|point| point.0 < 1.0);
+        curve
+    };
+    let picture = detection(&WAYS.map(|way| some(curve(way))), LOG10_BAR);
+    if picture.is_some() {
+        page.push_str(&format!("![p against the share of replies that came from the teacher, by way of training](images/{PICTURE})\n\n"));
+    }
+    page.push_str(&table(&found));
     page.push_str(&null_page);
+    let (demanded, bar) = (rows(world.size)[0], found.first().map_or(f64::NAN, |found| found.log10_p[1]));
     let mut demands = vec![Demand {
-        what: "released-twin: p < 1e-6 when 2 % of the student's replies came from the teacher, one epoch".into(),
-        found: format!("log10 p {found:.1}"),
-        is_met: found < -6.0,
+        what: format!(
+            "released-twin: p < 1e-6 when {} % of the student's replies came from the teacher, {}",
+            100.0 * demanded.0,
+            demanded.1.words()
+        ),
+        found: format!("log10 p {bar:.1}"),
+        is_met: bar < LOG10_BAR,
     }];
     demands.extend(nulls);
-    Ok(Section { title: "Released replies beside their twins".into(), page, demands })
+    let pictures = picture.map(|svg| (PICTURE, svg)).into_iter().collect();
+    Ok(Section { title: "Released replies beside their twins".into(), page, demands, pictures })
 }
+
+/// The file of the curves.
+const PICTURE: &str = "released-twin.svg";
+/// What is demanded.
+const LOG10_BAR: f64 = -6.0;
 
 /// Who plays.
 struct Cast {
@@ -151,51 +208,48 @@ fn without_domain(scores: TwinScores) -> TwinScores {
     TwinScores { requests: requests.collect(), ..scores }
 }
 
-fn power(world: &World<'_>, cast: &Cast) -> Result<(String, f64), Error> {
+fn power(world: &World<'_>, cast: &Cast) -> Result<Vec<Found>, Error> {
     let pairs = world.size.choose(PAIRS / 2, PAIRS);
     let replies = world.replies("released", &world.teacher(&cast.teacher)?, 100, pairs as u64)?;
     let lines = cast.twins(world, "twins", &replies, &cast.key, TWINS)?;
-    let mut page = String::from(
-        "| replies of the teacher | reworded | epochs | weights | requests | effect, nats a token | z | log10 p, no base | with the base | and a model of the domain |\n\
-         |---:|---:|---:|---|---:|---:|---:|---:|---:|---:|\n",
-    );
-    let mut demanded = f64::NAN;
-    for (i, row) in rows(world).into_iter().enumerate() {
-        let name = format!("student-{}-{}-{}-{}", row.fraction, row.rewriting, row.epochs, matches!(row.tune, Tune::Full));
-        let is_full = matches!(row.tune, Tune::Full);
-        let study = Study {
-            pairs,
-            fraction: row.fraction,
-            rewriting: row.rewriting,
-            epochs: row.epochs,
-            tune: row.tune,
-            rate: 1e-3,
-            seed: 500 + i as u64,
-        };
+    let mut all = Vec::new();
+    for (i, row) in rows(world.size).into_iter().enumerate() {
+        let (fraction, Way { rewriting, epochs, is_adapter }) = row;
+        let tune = if is_adapter { Tune::Adapter(Adapter { rank: 16, alpha: 32.0 }) } else { Tune::Full };
+        let study = Study { pairs, fraction, rewriting, epochs, tune, rate: 1e-3, seed: 500 + i as u64 };
+        let name = format!("student-{fraction}-{rewriting}-{epochs}-{}", !is_adapter);
         let student = world.student(&name, Model::open(&cast.base.path)?, &[&replies], &study)?;
-        let learnt = ((row.fraction * pairs as f64).round() as usize).min(TESTED);
-        let scores = cast.scores(world, &student, &lines[..learnt])?;
-        let with_domain = observe(&scores, 0)?.and_then(|observation| observation.p_value);
+        let requests = ((fraction * pairs as f64).round() as usize).min(TESTED);
+        let scores = cast.scores(world, &student, &lines[..requests])?;
+        let log10_p = |observation: Option<Observation>| observation.and_then(|o| o.p_value).map_or(f64::NAN, stats::PValue::log10);
+        let with_domain = log10_p(observe(&scores, 0)?);
         let Some(observation) = observe(&without_domain(scores), 0)? else { continue };
         let Some(twins) = observation.twins else { continue };
         let without = twins.without_base.as_ref().map_or(f64::NAN, |test| test.p_value.log10());
-        let with_domain = with_domain.map_or(f64::NAN, stats::PValue::log10);
+        let log10_p = [without, twins.p_value.log10(), with_domain];
+        all.push(Found { row, requests, effect: twins.primary.effect, z: twins.primary.z, log10_p });
+    }
+    Ok(all)
+}
+
+/// By way of training, then by share.
+fn table(found: &[Found]) -> String {
+    let mut rows: Vec<&Found> = found.iter().collect();
+    let key = |found: &Found| (found.row.1.is_adapter, found.row.1.rewriting, found.row.1.epochs, found.row.0);
+    rows.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
+    let mut page = String::from(
+        "| weights, epochs, rewording | replies of the teacher | requests | effect, nats a token | z | log10 p, no base | with the base | and a model of the domain |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for Found { row: (fraction, way), requests, effect, z, log10_p: [without, with, with_domain] } in rows {
         page.push_str(&format!(
-            "| {} | {} | {} | {} | {learnt} | {:.4} | {:.1} | {without:.1} | {:.1} | {with_domain:.1} |\n",
-            row.name,
-            row.rewriting,
-            row.epochs,
-            if is_full { "all" } else { "adapter, rank 16" },
-            twins.primary.effect,
-            twins.primary.z,
-            twins.p_value.log10()
+            "| {} | {} % | {requests} | {effect:.3} | {z:.1} | {without:.1} | {with:.1} | {with_domain:.1} |\n",
+            way.words(),
+            100.0 * fraction
         ));
-        if i == 0 {
-            demanded = twins.p_value.log10();
-        }
     }
     page.push('\n');
-    Ok((page, demanded))
+    page
 }
 
 /// Models that never saw what was released: each with a log of its own, cut into sets of requests.

@@ -1,6 +1,7 @@
 //! Watermarks measured: a teacher's marked replies, students that learnt them or not, and a thousand keys that nobody used.
 
-use super::{Demand, Section, World};
+use super::nulls::Nulls;
+use super::{Demand, Section, Size, World};
 use crate::Error;
 use crate::commands::outputs::world::Study;
 use crate::commands::watermark::observe;
@@ -25,6 +26,8 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let gumbel = Watermark::new(Scheme::Gumbel, WINDOW, [0x5f; 32]).map_err(usage)?;
     let n = world.size.choose(800, 4_000);
     let few = world.size.choose(200, 1_000);
+    let said_by_students = world.size.choose(200, 4_000);
+    let is_full = world.size == Size::Full;
 
     let teacher_model = world.trained("watermark-teacher", 41, 1, 41)?;
     let teacher = world.teacher(&teacher_model)?;
@@ -37,7 +40,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         pairs: n as usize,
         fraction,
         rewriting: 0.0,
-        epochs: world.size.choose(2.0, 1.0),
+        epochs: world.size.choose(2.0, 3.0),
         tune: Tune::Full,
         rate: 1e-3,
         seed: 3,
@@ -49,10 +52,12 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         ("watermark-whole", "100 %", world.student("watermark-whole", base()?, &[&marked], &study(1.0))?),
     ];
 
-    let mut page = String::from(
-        "Green lists (γ .25, δ 3) by windows of 2 tokens; Gumbel-max for the teacher's own replies only. `z` counts every distinct pair of window and \
-         token once. The naive `z` takes every copy for a number of its own. `p` is the rigorous p-value of the method.\n\n\
-         | texts | pairs | z | weighted z | log10 p, each once | log10 p, Chernoff | naive z | naive log10 p | log10 p |\n|---|---|---|---|---|---|---|---|---|\n",
+    let mut page = format!(
+        "Green lists (γ .25, δ 3) by windows of 2 tokens; Gumbel-max for the teacher's own replies only. Students read {n} replies {} times, of which a share \
+         is marked. `z` counts every distinct pair of window and token once. The naive `z` takes every copy for a number of its own. `p` is the rigorous \
+         p-value of the method.\n\n| texts | pairs | z | weighted z | log10 p, each once | log10 p, Chernoff | naive z | naive log10 p | log10 p \
+         |\n|---|---|---|---|---|---|---|---|---|\n",
+        study(1.0).epochs
     );
     let mut demands = Vec::new();
     for (what, file, key) in [("teacher's own, green lists", &marked, &key), ("teacher's own, Gumbel-max", &by_gumbel, &gumbel)] {
@@ -64,8 +69,8 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     let mut said = Vec::new();
     for (name, share, model) in &students {
         let student = world.teacher(model)?;
-        let file = world.replies(&format!("{name}-says"), &student, 21, few)?;
-        let closed = texts(world, &student, &file, few as usize)?;
+        let file = world.replies(&format!("{name}-says"), &student, 21, said_by_students)?;
+        let closed = texts(world, &student, &file, usize::MAX)?;
         let (tokens, readings) = (closed.clone(), readings(world, &teacher, &to_read, model)?);
         let by_texts = radioactivity(&key, closed, Vec::new())?;
         row(&mut page, &format!("student's own, {share} marked"), by_texts.texts.as_ref(), by_texts.p_value);
@@ -81,7 +86,8 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
                     is_met: least > -3.0,
                 });
             }
-            "100 %" => {
+            // What a tenth of the texts and of the size leaves is too little.
+            "100 %" if is_full => {
                 demands.push(below("student of marked replies, its texts: p below 1e-6", by_texts.p_value, -6.0));
                 demands.push(below("student of marked replies, reading: p below 1e-6", by_reading.p_value, -6.0));
             }
@@ -91,7 +97,7 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
     }
     page.push_str(&nulls(world, &key, &said, &mut demands)?);
     page.push_str(&hard_null(world, &teacher, &students[0].2, &mut demands)?);
-    Ok(Section { title: "Watermarks and radioactivity".into(), page, demands })
+    Ok(Section { title: "Watermarks and radioactivity".into(), page, demands, pictures: Vec::new() })
 }
 
 fn below(what: &str, p: PValue, level: f64) -> Demand {
@@ -200,23 +206,18 @@ fn nulls(world: &World<'_>, key: &Watermark, said: &[(&str, Vec<TokenText>)], de
 
 /// The innocent student reads texts of fresh keys of the owner: what it reads hangs on the key, what it learnt does not.
 fn hard_null(world: &World<'_>, teacher: &Teacher, innocent: &Model, demands: &mut Vec<Demand>) -> Result<String, Error> {
-    let n = world.size.choose(20, 200);
+    let (n, replies) = world.size.choose((20, 40), (1_000, 20));
     let mut ps = Vec::new();
     for index in 0..n {
         let key = Watermark::new(KGW, WINDOW, [0x60; 32]).map_err(|error| Error::Report(error.to_string()))?.stranger(1, index);
-        let file = world.marked_replies(&format!("watermark-null-{index}"), teacher, 31, 40, Some(&key))?;
+        let file = world.marked_replies(&format!("watermark-null-{index}"), teacher, 31, replies, Some(&key))?;
         let readings = readings(world, teacher, &file, innocent)?;
         ps.push(radioactivity(&key, Vec::new(), readings)?.p_value.value());
     }
     let count = |level: f64| ps.iter().filter(|p| **p <= level).count() as u64;
-    let (low, _) = clopper_pearson(count(0.05), n, 0.99).map_err(evidence::MethodError::from)?;
-    demands.push(Demand {
-        what: "innocent student reads texts of fresh keys: at most 5 % at .05".into(),
-        found: format!("{} of {n}", count(0.05)),
-        is_met: low <= 0.05,
-    });
+    demands.extend(Nulls::of(&ps)?.demands("innocent student reads texts of fresh keys", true));
     Ok(format!(
-        "\n### Reading under the owner's own keys\n\nThe innocent student reads 40 replies of the teacher under each of {n} keys, so that what it reads \
+        "\n### Reading under the owner's own keys\n\nThe innocent student reads {replies} replies of the teacher under each of {n} keys, so that what it reads \
          hangs on the key and what it learnt does not: {} at or below .05, {} at or below .01.\n",
         count(0.05),
         count(0.01)

@@ -1,0 +1,123 @@
+//! From a teacher's log through students that are only endpoints: whose replies went to whom is found, and nothing of the kind where they did not.
+
+use crate::probe::server::{Do, Request, Server};
+use crate::{Run, filiation};
+use forward::{Network, Taps, Tokenizer, Wanted};
+use serde_json::{Value, json};
+use sources::Model;
+use std::path::Path;
+use std::sync::Mutex;
+
+const TEACHER: &str = "testdata/lineage/seed-1";
+const OTHER_TEACHER: &str = "testdata/lineage/seed-3";
+const PUBLIC_BASE: &str = "testdata/lineage/seed-2";
+
+/// One log-probability a token of a text; none of the first.
+struct Heard<'a> {
+    tokens: &'a [u32],
+    logprobs: Mutex<Vec<Option<f64>>>,
+}
+
+impl Taps for Heard<'_> {
+    fn wanted(&self) -> Wanted {
+        Wanted { logits: true, ..Wanted::default() }
+    }
+
+    fn logits(&self, _: usize, position: usize, values: &[f32]) {
+        let Some(&next) = self.tokens.get(position + 1) else { return };
+        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = values.iter().map(|value| f64::from(value - most).exp()).sum();
+        self.logprobs.lock().unwrap()[position + 1] = Some(f64::from(values[next as usize] - most) - sum.ln());
+    }
+}
+
+/// `/completions` with `echo` and `logprobs`, as OpenAI described it: what a model on this machine gives to a text's own tokens, and one token more.
+fn serve(folder: &Path) -> Server {
+    let model = Model::open(folder).unwrap();
+    let tokenizer = Tokenizer::of(&model).unwrap();
+    Server::answering(move |request: &Request| {
+        let asked: Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!((&asked["echo"], &asked["max_tokens"]), (&json!(true), &json!(1)), "{asked}");
+        let text = asked["prompt"].as_str().unwrap();
+        let encoded = tokenizer.encode(text).unwrap();
+        let heard = Heard { tokens: &encoded.ids, logprobs: Mutex::new(vec![None; encoded.ids.len()]) };
+        Network::open(&model).unwrap().run(&[encoded.ids.as_slice()], &heard, &|_| ()).unwrap();
+        let mut logprobs = heard.logprobs.into_inner().unwrap();
+        let mut tokens: Vec<&str> = encoded.spans.iter().map(|&(from, to)| &text[from..to]).collect();
+        let mut offsets: Vec<usize> = encoded.spans.iter().map(|&(from, _)| text[..from].chars().count()).collect();
+        tokens.push("!");
+        offsets.push(text.chars().count());
+        logprobs.push(Some(-0.5));
+        let logprobs = json!({"tokens": tokens, "token_logprobs": logprobs, "text_offset": offsets, "top_logprobs": null});
+        let usage = json!({"prompt_tokens": encoded.ids.len(), "completion_tokens": 1, "total_tokens": encoded.ids.len() + 1});
+        let choice = json!({"index": 0, "text": format!("{text}!"), "logprobs": logprobs, "finish_reason": "length"});
+        Do::status(200, &json!({"choices": [choice], "usage": usage}).to_string())
+    })
+}
+
+fn done(args: &[&str]) -> Run {
+    let run = filiation(&[args, &["--quiet"]].concat());
+    assert_eq!(run.code, 0, "{args:?}: {run}");
+    run
+}
+
+/// A log whose replies are those that a campaign drew and nobody released.
+fn unreleased(log: &Path, twins: &Path, to: &Path) {
+    let read = |path: &Path| -> Vec<Value> {
+        std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let drawn = read(twins);
+    let swapped = read(log).into_iter().enumerate().map(|(i, mut reply)| {
+        if i > 0 {
+            let of_request = drawn.iter().find(|line| line["requestId"] == reply["requestId"]).unwrap();
+            reply["reply"] = of_request["twins"][0]["text"].clone();
+            reply["finishReason"] = of_request["twins"][0]["finishReason"].clone();
+        }
+        format!("{reply}\n")
+    });
+    std::fs::write(to, swapped.collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_served_student_of_released_replies_is_told_from_those_of_unreleased_ones_of_another_teacher_and_of_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [log, key, twins, commitment] = ["log.jsonl", "key.json", "twins.jsonl", "commitment.json"].map(path);
+    let replies = |teacher: &str, to: &str| {
+        done(&["lab", "distil", "replies", teacher, "-o", to, "--dialogues", "40", "--seed", "3", "--max-tokens", "24"]);
+    };
+    replies(TEACHER, &log);
+    done(&["twins", "key", "-o", &key]);
+    let draw = |campaign: &str, to: &str| {
+        done(&["twins", "draw", &log, "--model", TEACHER, "--key", &key, "--campaign", campaign, "--twins", "1", "-o", to]);
+    };
+    draw("spring", &twins);
+    done(&["twins", "commit", &twins, "--key", &key, "--base", PUBLIC_BASE, "-o", &commitment]);
+
+    draw("siblings", &path("siblings.jsonl"));
+    unreleased(Path::new(&log), Path::new(&path("siblings.jsonl")), Path::new(&path("unreleased.jsonl")));
+    replies(OTHER_TEACHER, &path("other.jsonl"));
+    let tested = |name: &str, replies: &str, fraction: &str| -> Value {
+        let student = path(name);
+        let learn = ["lab", "distil", "student", replies, "--start", PUBLIC_BASE, "-o", &student, "--epochs", "4", "--fraction", fraction];
+        done(&learn);
+        let server = serve(Path::new(&student));
+        let transcript = path(&format!("{name}-transcript.jsonl"));
+        let asked = ["--name", "suspect", "--budget-requests", "200", "--budget-tokens", "200000", "--transcript", &transcript];
+        let rest = ["--commitment", &commitment, "--base", PUBLIC_BASE, "--format", "json"];
+        done(&[&["twins", "test", &twins, &server.url], &asked[..], &rest].concat()).json()
+    };
+    let conclusion = |report: &Value| report["verdicts"][0]["conclusion"].as_str().unwrap().to_owned();
+    let log10_p = |report: &Value| report["findings"][0]["log10P"].as_f64().unwrap();
+
+    let found = tested("student", &log, "1");
+    assert_eq!((conclusion(&found).as_str(), &found["verdicts"][0]["question"]), ("supports-distillation", &json!("distillation")));
+    assert!(log10_p(&found) < -6.0, "{}", log10_p(&found));
+    assert!(found["verdicts"][0]["statement"].as_str().unwrap().contains("trained on replies that the reference"), "{found}");
+    for (name, replies, fraction) in
+        [("of-siblings", "unreleased.jsonl", "1"), ("of-another", "other.jsonl", "1"), ("of-nobody", "log.jsonl", "0")]
+    {
+        let found = tested(name, &path(replies), fraction);
+        assert!(conclusion(&found) != "supports-distillation" && log10_p(&found) > -2.0, "{name}: {}", log10_p(&found));
+    }
+}
