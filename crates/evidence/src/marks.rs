@@ -1,7 +1,7 @@
 //! What a key says of texts: pairs of window and token, counted, scored and tested. Shared by `text.watermark` and `text.radioactivity`.
 
 use crate::method::{Explanation, MethodError};
-use crate::records::{MarkTest, Reading, TokenText};
+use crate::records::{MarkTest, MeanScores, Reading, TokenText};
 use forward::{MAX_WINDOW, Scheme, Synthid, Watermark};
 use rayon::prelude::*;
 use stats::exchangeable::exchange;
@@ -187,6 +187,7 @@ fn plain(values: &[f64], law: Law, once: PValue) -> MarkTest {
         fresh_keys: None,
         chernoff: None,
         naive: None,
+        scores: None,
         p_value: once,
     }
 }
@@ -243,8 +244,18 @@ pub(crate) fn synthid(texts: &[TokenText], key: &Synthid, seed: u64) -> Result<O
         fresh_keys: Some(found.arrangements),
         chernoff: Some(found.bound),
         naive: None,
+        scores: Some(mean_scores(&clusters.iter().map(|values| values[0][0] / distinct.len() as f64).collect::<Vec<_>>())),
         p_value: found.p_value,
     }))
+}
+
+/// From the mean bit at each depth. Reference: Dathathri et al., *Nature* 634 (2024), the mean and the weighted mean score.
+fn mean_scores(depths: &[f64]) -> MeanScores {
+    let n = depths.len() as f64;
+    let step = 9.0 / (n - 1.0).max(1.0);
+    let weights: Vec<f64> = (0..depths.len()).map(|depth| 10.0 - step * depth as f64).collect();
+    let weighted = depths.iter().zip(&weights).map(|(bit, weight)| bit * weight).sum::<f64>() / weights.iter().sum::<f64>();
+    MeanScores { mean: depths.iter().sum::<f64>() / n, weighted }
 }
 
 /// The parts of a test, for a report.
@@ -261,9 +272,27 @@ pub(crate) fn parts(test: &MarkTest, digest: &str) -> Vec<Explanation> {
         let words = format!("beside fresh keys {}, by Chernoff's bound {}", kind(test.fresh_keys), kind(test.chernoff));
         parts.push(leaf("weighted z", test.weighted_z, words));
     }
+    if let Some(scores) = test.scores {
+        parts.push(leaf("mean score", scores.mean, "SynthID-Text's, of every place once; .5 without a mark".into()));
+        parts.push(leaf("weighted mean score", scores.weighted, "SynthID-Text's, by depths; .5 without a mark".into()));
+    }
     if let Some(naive) = test.naive {
         let words = "every copy taken for a number of its own, which they are not: concludes nothing".into();
         parts.push(leaf("naive z", naive.z, words));
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_scores_are_those_of_the_formula() {
+        // Python 3.12, numpy 2.4.6: w = np.linspace(10, 1, 3); g = np.array([.7, .6, .4]); (g.mean(), (g * w).sum() / w.sum())
+        let found = mean_scores(&[0.7, 0.6, 0.4]);
+        assert!((found.mean - 0.566_666_666_666_666_7).abs() < 1e-12 && (found.weighted - WEIGHTED).abs() < 1e-12, "{found:?}");
+        assert_eq!(mean_scores(&[0.7]), MeanScores { mean: 0.7, weighted: 0.7 });
+    }
+    const WEIGHTED: f64 = 0.648_484_848_484_848_6;
 }

@@ -23,4 +23,6 @@ pub struct Sample {
     pub reply: String,
     /// Mean log-probability of a token that the source itself states of it, in nats.
     pub logprob: Option<f64>,
+    /// The first token, and the natural logarithm of the probability that the source states of it.
+    pub first: Option<(String, f64)>,
 }

@@ -83,6 +83,17 @@ pub struct MarkTest {
     pub chernoff: Option<PValue>,
     /// Every copy taken for a number of its own, for the table only.
     pub naive: Option<stats::marks::Naive>,
+    /// SynthID-Text's own scores, where the texts are tested for it.
+    pub scores: Option<MeanScores>,
     /// Which counts.
     pub p_value: PValue,
+}
+
+/// What SynthID-Text's detectors without training say, over all places together: means of bits, one half without a mark.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanScores {
+    /// Every depth alike.
+    pub mean: f64,
+    /// Depths by weights that fall evenly from 10 to 1, scaled to a mean of 1: what is drawn first is marked most.
+    pub weighted: f64,
 }

@@ -55,7 +55,7 @@ pub struct Agreement {
 #[derive(Debug, Args)]
 pub struct Equality {
     /// The model that an endpoint claims to serve: a file of samples (`.jsonl`, JSON lines `{"prompt", "reply"}`, several a prompt, with a
-    /// `"logprob"` where it is known), or a model on this machine, which is sampled.
+    /// `"logprob"`, a token's on average, and a `"first": {"token", "logprob"}` where they are known), or a model on this machine, which is sampled.
     pub model: PathBuf,
     /// What the endpoint answered, in the same forms.
     pub endpoint: PathBuf,

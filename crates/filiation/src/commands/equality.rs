@@ -21,6 +21,14 @@ struct Line {
     prompt: String,
     reply: String,
     logprob: Option<f64>,
+    first: Option<First>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct First {
+    token: String,
+    logprob: f64,
 }
 
 /// Answers by their prompt.
@@ -57,8 +65,9 @@ fn file(path: &Path) -> Result<Option<ByPrompt>, Error> {
         return Ok(None);
     }
     let mut samples = ByPrompt::new();
-    for line in json_lines::read::<Line>(path, "`{\"prompt\", \"reply\"}`, with a `\"logprob\"` or none")? {
-        samples.entry(line.prompt).or_default().push(Sample { reply: line.reply, logprob: line.logprob });
+    for line in json_lines::read::<Line>(path, "`{\"prompt\", \"reply\"}`, with a `\"logprob\"` and a `\"first\"` or without")? {
+        let first = line.first.map(|first| (bare(&first.token), first.logprob));
+        samples.entry(line.prompt).or_default().push(Sample { reply: line.reply, logprob: line.logprob, first });
     }
     Ok(Some(samples))
 }
@@ -89,9 +98,18 @@ pub(crate) fn sampled(
     for (prompt, answer) in of_prompts.zip(answers) {
         let sum: f64 = answer.logprobs.iter().copied().map(f64::from).sum();
         let logprob = (!answer.logprobs.is_empty()).then(|| sum / answer.logprobs.len() as f64);
-        samples.entry(prompt.clone()).or_default().push(Sample { reply: answer.text, logprob });
+        let first = match (answer.tokens.first(), answer.logprobs.first()) {
+            (Some(&token), Some(&logprob)) => Some((bare(&responder.tokenizer.decode(&[token]).map_err(refused)?), f64::from(logprob))),
+            _ => None,
+        };
+        samples.entry(prompt.clone()).or_default().push(Sample { reply: answer.text, logprob, first });
     }
     Ok(samples)
+}
+
+/// A token without the mark of a space before it, which every server shows in its own way.
+fn bare(token: &str) -> String {
+    token.trim_start_matches(['\u{2581}', '\u{120}']).trim().to_owned()
 }
 
 /// Prompts that both answered.

@@ -5,7 +5,7 @@ use crate::method::{Explanation, MethodError, Observation, Outcome};
 use crate::records::{PromptSamples, RecordMethod, Records, Sample};
 use stats::mmd::{Symbols, mmd};
 use stats::p_value::bonferroni;
-use stats::within_prompts::tracking;
+use stats::within_prompts::{WithinPrompts, tracking, tracking_first};
 
 card! {
     /// # Question
@@ -15,8 +15,9 @@ card! {
     /// # Statistic
     /// `MMD²`, unbiased, mean over prompts: `mean k(x, x′) + mean k(y, y′) − 2 mean k(x, y)` over different answers `x` of the model and `y` of the
     /// endpoint, where the Hamming kernel `k` is the share of equal characters at equal positions of the first 1,000, shorter answers padded with a character of
-    /// their own. Large values count. Where every answer comes with the log-probability that its source gives it, also the mean over prompts of
-    /// `|mean of the model − mean of the endpoint|`.
+    /// their own. Large values count. Where every answer comes with its first token's log-probability, also the sum over prompts and tokens `t` of
+    /// `n m / (n + m) · |mean of the model − mean of the endpoint|`, `n` and `m` how often each began with `t`: after one prompt a model gives a token one
+    /// number, so this finds what texts cannot. Where only whole answers have one, the mean over prompts of the difference of their means.
     /// # Shapes and units
     /// At least two answers a prompt and source; answers of one source to different prompts are never compared. Dimensionless; nats a token.
     /// # Null distribution
@@ -27,12 +28,13 @@ card! {
     /// # Survives
     /// Not meant to: an endpoint that serves another model, another rounding, another temperature or another system prompt is what it should find.
     /// # Fails when
-    /// The difference is small beside what answers vary: too few prompts or answers. Log-probabilities that an endpoint states and does not compute
-    /// prove nothing. It speaks of what was served when it was asked.
+    /// The difference is small beside what answers vary: too few prompts or answers. An endpoint that rounds in another way than the model beside it is
+    /// another rounding, and is found: ask for both through one server, or compare texts alone. Log-probabilities that an endpoint states and does
+    /// not compute prove nothing. It speaks of what was served when it was asked.
     /// # Reference
     /// Gao, Liang and Guestrin, *Model equality testing*, arXiv 2410.20247; Gretton et al., JMLR 13 (2012); tracking after Chauvin et al., arXiv 2512.03816.
     /// # Example
-    /// On models of the laboratory, docs/guide/lineage-by-outputs.md.
+    /// On models of the laboratory, docs/outputs.md.
     pub(crate) static CARD = {
         id: "text.equality",
         question: Question::Identity,
@@ -71,13 +73,9 @@ impl RecordMethod for Equality {
         let found = mmd(&texts, LENGTH, DRAWS, records.seed, "text.equality/mmd")?;
         let log10 = |p: stats::PValue| format!("log10 p {:.2}", p.log10());
         let mut parts = vec![Explanation::leaf("MMD²", found.mean, "1", format!("of the texts, Hamming kernel; {}", log10(found.p_value)))];
-        let stated: Option<Vec<(Vec<f64>, Vec<f64>)>> =
-            usable.iter().map(|prompt| Some((stated(&prompt.reference)?, stated(&prompt.suspect)?))).collect();
         let mut p_value = found.p_value;
-        if let Some(stated) = stated {
-            let tracked = tracking(&stated, DRAWS, records.seed, "text.equality/tracking")?;
-            let words = format!("mean |difference| of the log-probabilities that the sources state; {}", log10(tracked.p_value));
-            parts.push(Explanation::leaf("tracking", tracked.mean, "nats a token", words));
+        if let Some((tracked, unit, what)) = tracked(&usable, records.seed)? {
+            parts.push(Explanation::leaf("tracking", tracked.mean, unit, format!("{what}; {}", log10(tracked.p_value))));
             p_value = bonferroni(&[found.p_value, tracked.p_value]).unwrap_or(found.p_value);
         }
         let mean_length = |side: fn(&PromptSamples) -> &[Sample]| {
@@ -106,9 +104,22 @@ impl RecordMethod for Equality {
     }
 }
 
-/// Log-probabilities of all, if all have one.
-fn stated(samples: &[Sample]) -> Option<Vec<f64>> {
-    samples.iter().map(|sample| sample.logprob.filter(|logprob| logprob.is_finite())).collect()
+/// What log-probabilities show, with its unit and words: those of first tokens, if all answers have one, else those of whole answers.
+fn tracked(usable: &[&PromptSamples], seed: u64) -> Result<Option<(WithinPrompts, &'static str, &'static str)>, MethodError> {
+    const LABEL: &str = "text.equality/tracking";
+    if let Some(first) = of_both(usable, |sample| sample.first.clone().filter(|(_, logprob)| logprob.is_finite())) {
+        let words = "mean over prompts of the differences of first tokens' log-probabilities, by how often both sources began with them";
+        return Ok(Some((tracking_first(&first, DRAWS, seed, LABEL)?, "nats", words)));
+    }
+    let Some(whole) = of_both(usable, |sample| sample.logprob.filter(|logprob| logprob.is_finite())) else { return Ok(None) };
+    let words = "mean |difference| of the log-probabilities that the sources state of their answers";
+    Ok(Some((tracking(&whole, DRAWS, seed, LABEL)?, "nats a token", words)))
+}
+
+/// Something of every answer of both sources, by prompt, if all have it.
+fn of_both<T>(usable: &[&PromptSamples], of: impl Fn(&Sample) -> Option<T>) -> Option<Vec<(Vec<T>, Vec<T>)>> {
+    let all = |samples: &[Sample]| samples.iter().map(&of).collect::<Option<Vec<T>>>();
+    usable.iter().map(|prompt| Some((all(&prompt.reference)?, all(&prompt.suspect)?))).collect()
 }
 
 #[cfg(test)]
@@ -125,7 +136,7 @@ mod tests {
             .map(|_| {
                 let said = below(&mut rng, words) as usize;
                 let logprob = with_logprob.then(|| -(said as f64) - below(&mut rng, 1000) as f64 / 1000.0);
-                Sample { reply: all[said].into(), logprob }
+                Sample { reply: all[said].into(), logprob, first: None }
             })
             .collect()
     }
@@ -159,6 +170,20 @@ mod tests {
         };
         let (one, other) = (observe(&given), observe(&swapped));
         assert!((one.observed().unwrap().statistic - other.observed().unwrap().statistic).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_rounding_that_no_text_shows_is_seen_in_first_tokens() {
+        let mut given = samples(1, 3, false);
+        let sources = given.prompts.iter_mut().flat_map(|p| [(&mut p.reference, 0.0), (&mut p.suspect, 1e-4)]);
+        sources.for_each(|(source, shift)| {
+            source.iter_mut().for_each(|sample| sample.first = Some((sample.reply.clone(), shift - sample.reply.len() as f64)));
+        });
+        let found = observe(&given);
+        assert!((found.observed().unwrap().p_value.unwrap().value() - 0.002).abs() < 1e-12);
+        // One that is missing leaves the texts.
+        given.prompts[3].reference[1].first = None;
+        assert!(observe(&given).observed().unwrap().p_value.unwrap().value() > 0.01);
     }
 
     #[test]

@@ -182,7 +182,10 @@ mod tests {
             TokenText { prompt: vec![], reply }
         };
         let marked: Vec<TokenText> = (0..20).map(|_| text(4)).collect();
-        assert!(observed(WatermarkKey::Synthid(own.clone()), marked.clone()).p_value.unwrap().log10() < -6.0);
+        let found = observed(WatermarkKey::Synthid(own.clone()), marked);
+        assert!(found.p_value.unwrap().log10() < -6.0);
+        let scores = found.marks.unwrap().texts.unwrap().scores.unwrap();
+        assert!(scores.mean > 0.6 && scores.weighted > 0.6, "{scores:?}");
         let plain: Vec<TokenText> = (0..2).map(|_| text(1)).collect();
         let p =
             |seed: u64| observed(WatermarkKey::Synthid(with(100 + seed)), plain.clone()).marks.unwrap().texts.unwrap().fresh_keys.unwrap();

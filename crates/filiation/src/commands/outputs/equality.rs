@@ -114,7 +114,7 @@ fn tested(own: &ByPrompt, other: &ByPrompt, n_prompts: usize, n_samples: usize, 
         .prompts
         .iter_mut()
         .flat_map(|prompt| prompt.reference.iter_mut().chain(&mut prompt.suspect))
-        .for_each(|sample| sample.logprob = None);
+        .for_each(|sample| (sample.logprob, sample.first) = (None, None));
     let outcome = crate::one_finding::outcome("text.equality", &Records { samples: Some(&silent), seed: trial, ..Records::default() })?;
     let texts = outcome.observed().and_then(|found| found.p_value).map_or(1.0, stats::PValue::value);
     Ok((texts, both))
