@@ -81,22 +81,24 @@ pub(crate) fn texts(counted: &Counted, key: &Watermark, seed: u64) -> Result<Mar
     let (law, weights) = (law(key), weights(&counted.counts));
     let values = counted.scores(key);
     let sum = weighted_sum(&values, &weights, law);
-    let reached = (0..u64::from(FRESH_KEYS))
+    let beside: Vec<f64> = (0..u64::from(FRESH_KEYS))
         .into_par_iter()
-        .filter(|&index| weighted_sum(&counted.scores(&key.stranger(seed, index)), &weights, law) >= sum)
-        .count();
+        .map(|index| weighted_sum(&counted.scores(&key.stranger(seed, index)), &weights, law))
+        .collect();
+    let reached = beside.iter().filter(|other| **other >= sum).count();
     let fresh_keys = PValue::from_permutations(reached as u32, FRESH_KEYS);
     let bound = chernoff(sum, &weights, law);
     let test = MarkTest {
         places: counted.places,
         dropped: counted.dropped,
         weighted_z: weighted_z(sum, &weights, law),
+        null_z: beside.into_iter().map(|sum| weighted_z(sum, &weights, law)).collect(),
         fresh_keys: Some(fresh_keys),
         chernoff: Some(bound),
         naive: Some(naive(&values, &counted.counts, law)?),
         ..plain(&values, law, once(&values, law)?)
     };
-    let weighted = p_value::bonferroni(&[fresh_keys, bound]).unwrap_or(bound);
+    let weighted = p_value::beyond_draws(fresh_keys, bound);
     Ok(MarkTest { p_value: p_value::bonferroni(&[test.once, weighted]).unwrap_or(test.once), ..test })
 }
 
@@ -188,6 +190,7 @@ fn plain(values: &[f64], law: Law, once: PValue) -> MarkTest {
         chernoff: None,
         naive: None,
         scores: None,
+        null_z: Vec::new(),
         p_value: once,
     }
 }
@@ -244,6 +247,7 @@ pub(crate) fn synthid(texts: &[TokenText], key: &Synthid, seed: u64) -> Result<O
         fresh_keys: Some(found.arrangements),
         chernoff: Some(found.bound),
         naive: None,
+        null_z: found.null_sums.iter().map(|sum| sum / found.null_sd).filter(|z| z.is_finite()).collect(),
         scores: Some(mean_scores(&clusters.iter().map(|values| values[0][0] / distinct.len() as f64).collect::<Vec<_>>())),
         p_value: found.p_value,
     }))

@@ -1,16 +1,17 @@
 //! Puts a finished case into the report's plain data. Computes nothing that a reader would call a finding.
 
 mod attention;
+pub(crate) mod files;
 pub(crate) mod records;
 
 use crate::cli::{Compare, Run};
 use crate::models::Compared;
 use crate::page::Page;
 use evidence::{Access, Card, Case, Explanation, METHODS, Outcome, Pair, Profile, Question, RelationKind, Restored};
+use files::custody_files;
 use forward::PromptSet;
 use report::data;
 use sources::TensorSource;
-use sources::digest::Custody;
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
 use verdict::calibration::Likelihood;
@@ -116,14 +117,6 @@ pub(crate) fn side(compared: &Compared) -> data::Side {
         },
         model: None,
     }
-}
-
-pub(crate) fn custody_files(side: data::SideRole, custody: &Custody) -> Vec<data::CustodyFile> {
-    custody
-        .files
-        .iter()
-        .map(|file| data::CustodyFile { side, path: file.path.display().to_string(), bytes: file.bytes, sha256: file.sha256.clone() })
-        .collect()
 }
 
 fn verdict(case: &Examined<'_>) -> data::Verdict {

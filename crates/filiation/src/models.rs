@@ -86,6 +86,13 @@ pub(crate) fn open_weights(path: &Path, progress: &Progress) -> Result<Model, Er
     }
 }
 
+/// The same with all digests.
+pub(crate) fn digested_weights(path: &Path, what: &str, progress: &Progress) -> Result<Compared, Error> {
+    let model = open_weights(path, progress)?;
+    let custody = custody(&model, what, progress)?;
+    Ok(Compared { given: path.to_owned(), model, observation: None, custody })
+}
+
 /// The digests of all files and tensors.
 pub(crate) fn custody(model: &Model, what: &str, progress: &Progress) -> Result<Custody, Error> {
     let phase = progress.bytes(what, digest::custody_bytes(model));

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::cli::suspect::SuspectArgs;
-use crate::models::{Compared, custody, open_weights};
+use crate::models::{Compared, digested_weights};
 use crate::progress::Progress;
 use forward::{Chat, LocalScorer, Score, ScoreError, Scored, Scorer};
 use probe::{Budget, Endpoint, EndpointScorer, Pace, Session, SystemClock};
@@ -55,10 +55,7 @@ impl Suspect {
             let message = format!("`{option}`: found a suspect on this machine, expected an endpoint's URL");
             return Err(Error::Usage { message, hint: None });
         }
-        let given = Path::new(&args.suspect).to_owned();
-        let model = open_weights(&given, progress)?;
-        let custody = custody(&model, "digests of the suspect", progress)?;
-        let compared = Compared { given, model, observation: None, custody };
+        let compared = digested_weights(Path::new(&args.suspect), "digests of the suspect", progress)?;
         Ok(Self { label: args.suspect.clone(), chat, place: Place::Here(Box::new(compared)) })
     }
 

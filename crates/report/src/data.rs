@@ -6,6 +6,7 @@
 
 mod attention;
 mod finding;
+mod marks;
 mod picture;
 mod plan;
 mod side;
@@ -14,6 +15,7 @@ mod verdict;
 
 pub use attention::{AttentionClaim, ClaimHead, ClaimLikelihood, ClaimMap, ClaimMeasure, ClaimRow, ClaimRowKind, ClaimUnit, HeadPair};
 pub use finding::{Access, Card, Control, Explanation, Finding, Margin, MarginOutcome, NotRun, Outcome, ProfilePoint, SyntheticControls};
+pub use marks::{MarksCount, MarksPicture, MarksTest};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use plan::{Answer, Primary, TwoQuestions};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};

@@ -21,6 +21,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("claim.html", include_str!("html/claim.html")),
     ("attention.html", include_str!("html/attention.html")),
     ("distillation.html", include_str!("html/distillation.html")),
+    ("marks.html", include_str!("html/marks.html")),
     ("twins.html", include_str!("html/twins.html")),
     ("verdict.html", include_str!("html/verdict.html")),
     ("finding.html", include_str!("html/finding.html")),
@@ -95,6 +96,8 @@ struct Frame<'a> {
     attention: Option<claim::View>,
     /// What released replies show beside their twins, where that was tested.
     twins: Option<distillation::View>,
+    /// What a watermark's key says of the suspect, where that was tested.
+    marks: Option<distillation::MarksView>,
     /// The one test that may conclude, where one was declared.
     declared: Option<distillation::Declared>,
     /// Derivation and distillation side by side.
@@ -119,6 +122,7 @@ impl<'a> Frame<'a> {
             report,
             attention: claim::of(report).map(|measured| claim::View::of(report, measured)),
             twins: distillation::of(report).map(|twins| distillation::View::of(report, twins)),
+            marks: distillation::marks_of(report).map(distillation::MarksView::of),
             declared: report.primary.as_ref().map(distillation::Declared::of),
             questions: report.two_questions.as_ref().map(distillation::Questions::of),
             sides: sides(report),

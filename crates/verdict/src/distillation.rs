@@ -3,7 +3,8 @@
 use crate::StrongestP;
 use crate::derivation::{p_in_brackets, probability};
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, Observation, Outcome, Question, TwinEvidence};
+use evidence::{Card, MarkEvidence, MarkTest, Observation, Outcome, Question, TwinEvidence};
+use stats::exchangeable::detectable;
 use stats::{NullDistribution, PValue};
 
 /// The level of the declared primary test: one false rejection in a million suspects that did not depend on what was released.
@@ -56,7 +57,9 @@ pub fn conclude(outcomes: &[(&'static Card, Outcome)], plan: &Plan<'_>, wording:
     let observed = primary.and_then(|(card, outcome)| Some((card.id, outcome.observed()?)));
     let strongest = observed.and_then(|(method, o)| Some(StrongestP { p_value: o.p_value?, method }));
     let words = &wording.distillation;
-    let exploratory = if plan.is_committed { String::new() } else { format!("; {}", words.exploratory) };
+    let is_of_marks = observed.is_some_and(|(_, observation)| observation.marks.is_some());
+    let exploratory = if is_of_marks { &wording.distillation_marks.exploratory } else { &words.exploratory };
+    let exploratory = if plan.is_committed { String::new() } else { format!("; {exploratory}") };
 
     let answer = match (primary, observed) {
         (None, _) => {
@@ -106,6 +109,9 @@ fn answer(observation: &Observation, plan: &Plan<'_>, wording: &Wording) -> Resu
     let chance = chance(&p, wording)?;
     let level = format!("10^{LOG10_LEVEL:.0}");
     let p_words = p_in_brackets(&p);
+    if let Some(marks) = observation.marks.as_deref() {
+        return marked(marks, &p, &level, wording);
+    }
     let Some(twins) = twins else {
         return Ok(if p.log10() <= LOG10_LEVEL {
             Answer::Supports(fill(&words.supports, &[("chance", &chance)])?)
@@ -138,6 +144,34 @@ fn answer(observation: &Observation, plan: &Plan<'_>, wording: &Wording) -> Resu
         why: fill(&words.power, &values)?,
         helps: fill(&words.helps_power, &[("needed", &needed), ("requests", &requests)])?,
     })
+}
+
+/// What the key says of the suspect's choices.
+fn marked(marks: &MarkEvidence, p: &PValue, level: &str, wording: &Wording) -> Result<Answer, WordingError> {
+    let words = &wording.distillation_marks;
+    let z = |test: &MarkTest| if test.weighted_z > test.z { test.weighted_z } else { test.z };
+    let tests = [&marks.texts, &marks.reading].into_iter().flatten();
+    let Some(test) = tests.max_by(|a, b| z(a).total_cmp(&z(b))) else {
+        return Ok(Answer::Inconclusive { why: words.power.clone(), helps: words.helps_none.clone() });
+    };
+    let (z, pairs) = (z(test), test.n.to_string());
+    if p.log10() <= LOG10_LEVEL {
+        let values = [("z", format!("{z:.1}")), ("pairs", pairs), ("p", p_in_brackets(p))];
+        return Ok(Answer::Supports(fill(&words.supports, &values.each_ref().map(|(name, value)| (*name, value.as_str())))?));
+    }
+    let why = fill(&words.power, &[("level", level), ("p", &p_in_brackets(p)), ("pairs", &pairs)])?;
+    let helps = match needed(z, test.n) {
+        Some(needed) => fill(&words.helps_power, &[("needed", &needed.to_string()), ("pairs", &pairs)])?,
+        None => words.helps_none.clone(),
+    };
+    Ok(Answer::Inconclusive { why, helps })
+}
+
+/// Pairs that would be needed at the level with a probability of .9, if `z` grows with the root of their number; `None` where nothing grows.
+fn needed(z: f64, pairs: usize) -> Option<u64> {
+    let asked = detectable(10f64.powf(LOG10_LEVEL), 0.9);
+    // Below one standard deviation the excess may as well be none.
+    (z >= 1.0).then(|| (pairs as f64 * (asked / z).powi(2)).ceil() as u64)
 }
 
 /// Why the number is worth nothing: the base, or replies that went to others, show it too.
@@ -175,15 +209,22 @@ fn limits(
 ) -> Result<Vec<String>, WordingError> {
     let words = &wording.distillation_limits;
     let mut limits = Vec::new();
+    let marks = observed.is_some_and(|observation| observation.marks.is_some()).then_some(&wording.distillation_marks);
     if !plan.is_committed {
-        let mut letters = wording.distillation.exploratory.chars();
-        limits.extend(letters.next().map(|first| format!("{}{}. {}", first.to_uppercase(), letters.as_str(), words.exploratory)));
+        let (exploratory, why) = match marks {
+            Some(marks) => (&marks.exploratory, &marks.exploratory_limit),
+            None => (&wording.distillation.exploratory, &words.exploratory),
+        };
+        let mut letters = exploratory.chars();
+        limits.extend(letters.next().map(|first| format!("{}{}. {why}", first.to_uppercase(), letters.as_str())));
     }
     if conclusion == Conclusion::NoEvidenceOfDistillation {
         limits.push(words.absence.clone());
     }
     limits.extend([words.weights.clone(), words.persons.clone(), words.which.clone()]);
-    if let Some(observation) = observed {
+    if let Some(marks) = marks {
+        limits.extend([marks.p_value.clone(), marks.ways.clone()]);
+    } else if let Some(observation) = observed {
         limits.push(words.p_value.clone());
         if let Some(twins) = observation.twins.as_deref() {
             limits.push(words.sampling.clone());

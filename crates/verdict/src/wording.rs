@@ -25,6 +25,7 @@ pub struct Wording {
     pub verbal_scale: VerbalScale,
     pub(crate) limits: LimitsWording,
     pub(crate) distillation: DistillationWording,
+    pub(crate) distillation_marks: DistillationMarksWording,
     pub(crate) distillation_limits: DistillationLimitsWording,
 }
 
@@ -171,6 +172,19 @@ pub(crate) struct DistillationWording {
     pub(crate) helps_suggestive: String,
     pub(crate) helps_power: String,
     pub(crate) helps_unknown_power: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DistillationMarksWording {
+    pub(crate) supports: String,
+    pub(crate) power: String,
+    pub(crate) helps_power: String,
+    pub(crate) helps_none: String,
+    pub(crate) exploratory: String,
+    pub(crate) exploratory_limit: String,
+    pub(crate) p_value: String,
+    pub(crate) ways: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own numbers cannot be tested")]
 
-use evidence::{Card, Outcome, RECORD_METHODS, Records, ScoredRequest, TwinScores};
+use evidence::{Card, Explanation, MarkEvidence, MarkTest, Observation, Outcome, RECORD_METHODS, Records, ScoredRequest, TwinScores};
 use stats::{NullDistribution, PValue};
 use testmodels::Gaussian;
 use verdict::distillation::{Conclusion, Plan, Verdict, conclude};
@@ -193,4 +193,51 @@ fn checks_that_are_missing_are_limits() -> Result<(), WordingError> {
         assert!(found.limits.iter().any(|limit| limit.starts_with(words)), "{words}: {:?}", found.limits);
     }
     Ok(())
+}
+
+/// What a suspect said in 2,000 pairs, of which the key likes `green`, where a quarter is expected.
+fn marked(green: u32) -> Vec<(&'static Card, Outcome)> {
+    let n = 2_000;
+    let values: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i < green))).collect();
+    let once = stats::marks::once(&values, stats::marks::Law::Bit { rate: 0.25 }).unwrap();
+    let z = (f64::from(green) - 500.0) / (2_000.0f64 * 0.25 * 0.75).sqrt();
+    let test = MarkTest {
+        places: 2_400,
+        dropped: 400,
+        n: n as usize,
+        sum: f64::from(green),
+        expected: 500.0,
+        z,
+        weighted_z: z,
+        once,
+        fresh_keys: None,
+        chernoff: None,
+        naive: None,
+        null_z: Vec::new(),
+        scores: None,
+        p_value: once,
+    };
+    let evidence = MarkEvidence { scheme: "kgw".into(), key_digest: "00".into(), texts: Some(test), reading: None, p_value: once };
+    let explanation = Explanation::leaf("numbers", z, "1", "");
+    let observation = Observation { marks: Some(Box::new(evidence)), ..Observation::new(z, n as usize, Some(once), explanation) };
+    let method = RECORD_METHODS.iter().find(|method| method.card().id == RADIOACTIVITY).unwrap();
+    vec![(method.card(), Outcome::Observed(observation))]
+}
+
+const RADIOACTIVITY: &str = "text.radioactivity";
+
+#[test]
+fn a_key_that_fits_supports_and_one_that_does_not_says_how_much_more_is_needed() {
+    let plan = Plan { primary: RADIOACTIVITY, is_committed: false };
+    let found = verdict(&marked(700), &plan);
+    assert_eq!(found.conclusion, Conclusion::SupportsDistillation, "{}", found.statement);
+    assert!(found.statement.contains("drawn with the reference's key") && found.statement.contains("z 10.3 over 2000 distinct pairs"));
+    assert!(found.statement.contains("nothing shows that the key was fixed before"), "{}", found.statement);
+    assert!(found.limits.iter().any(|limit| limit.contains("another key fits")), "{:?}", found.limits);
+    // Python 3.12: math.ceil(2000 * (6.538073335301533 / 2.0655911179772892) ** 2); the first is `stats::exchangeable::detectable(1e-6, .9)`.
+    let little = verdict(&marked(540), &plan);
+    assert_eq!(little.conclusion, Conclusion::Inconclusive);
+    assert!(little.would_help.unwrap().contains("about 20038 distinct pairs, where 2000 were at hand"));
+    let none = verdict(&marked(490), &plan);
+    assert!(none.conclusion == Conclusion::Inconclusive && none.would_help.unwrap().contains("does not follow the key at all"));
 }

@@ -83,6 +83,8 @@ pub struct MarkTest {
     pub chernoff: Option<PValue>,
     /// Every copy taken for a number of its own, for the table only.
     pub naive: Option<stats::marks::Naive>,
+    /// The weighted sum under each fresh key, in standard deviations; where there are weights.
+    pub null_z: Vec<f64>,
     /// SynthID-Text's own scores, where the texts are tested for it.
     pub scores: Option<MeanScores>,
     /// Which counts.

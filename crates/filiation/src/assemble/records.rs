@@ -2,7 +2,7 @@
 
 use super::{card, null_of, observed, tool};
 use crate::Error;
-use evidence::{Card, Explanation, Outcome, RECORD_METHODS, TwinEvidence, TwinTest};
+use evidence::{Card, Explanation, MarkEvidence, MarkTest, Outcome, RECORD_METHODS, TwinEvidence, TwinTest};
 use report::data;
 use sha2::{Digest as _, Sha256};
 use sources::FormatError;
@@ -170,6 +170,7 @@ fn finding(card: &Card, outcome: &Outcome) -> data::Finding {
     let seen = outcome.observed();
     data::Finding {
         twins: seen.and_then(|o| o.twins.as_deref()).map(twins),
+        marks: seen.and_then(|o| o.marks.as_deref()).map(marks),
         parts: seen.map_or_else(Vec::new, |o| o.explanation.parts.iter().map(explanation).collect()),
         ..observed(card, outcome)
     }
@@ -208,6 +209,38 @@ fn twins(twins: &TwinEvidence) -> data::TwinsPicture {
         log10_p: twins.p_value.log10(),
         null,
         null_detail,
+    }
+}
+
+fn marks(marks: &MarkEvidence) -> data::MarksPicture {
+    data::MarksPicture {
+        scheme: marks.scheme.clone(),
+        key_digest: marks.key_digest.clone(),
+        texts: marks.texts.as_ref().map(marks_test),
+        reading: marks.reading.as_ref().map(marks_test),
+    }
+}
+
+fn marks_test(test: &MarkTest) -> data::MarksTest {
+    let count = |name: &str, z: f64, p: PValue| {
+        let (log10_p, null, is_valid) = (p.log10(), null_of(p).0, p.is_rigorous());
+        data::MarksCount { name: name.into(), z, log10_p, null, is_valid }
+    };
+    let weighted = |p: Option<PValue>, name: &str| p.map(|p| count(name, test.weighted_z, p));
+    let mut counts = vec![count("each once", test.z, test.once)];
+    counts.extend(weighted(test.fresh_keys, "by weight, fresh keys"));
+    counts.extend(weighted(test.chernoff, "by weight, bound"));
+    counts.extend(test.naive.map(|naive| count("naive", naive.z, naive.p_value)));
+    data::MarksTest {
+        places: test.places,
+        dropped: test.dropped,
+        n: test.n as u64,
+        sum: test.sum,
+        expected: test.expected,
+        counts,
+        null_z: test.null_z.clone(),
+        log10_p: test.p_value.log10(),
+        null: null_of(test.p_value).0,
     }
 }
 

@@ -64,6 +64,13 @@ pub struct Test {
     /// The texts are those of a suspect that may have learnt watermarked replies; the method is `text.radioactivity`.
     #[arg(long, conflicts_with = "reading")]
     pub student: bool,
+    /// With `--reading` or `--student`: the `report.json` of a comparison of the same suspect with the reference's weights; both questions stand in one
+    /// table.
+    #[arg(long, value_name = "FILE")]
+    pub beside: Option<PathBuf>,
+    /// With `--reading` or `--student`: write the report into this folder, a page for people and `report.json` for programs.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

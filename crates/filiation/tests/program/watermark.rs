@@ -51,9 +51,23 @@ fn a_key_is_drawn_once_and_found_in_the_replies_that_were_drawn_with_it() {
     assert!(text.stdout.contains("naive") && text.stdout.contains("not valid"), "{text}");
     // A model that learnt nothing of the key reads the same replies.
     let reading = test(&key, &["--reading", INDEPENDENT, "--format", "json"]);
-    assert!(reading.json()["reading"]["n"].as_u64().unwrap() > 10, "{reading}");
-    assert!(reading.json()["pValue"]["log10"].as_f64().unwrap() > -4.0, "{reading}");
-    for run in [&made, &drawn, &found, &text, &reading] {
+    let report = reading.json();
+    let of_method = &report["findings"][0];
+    assert!(of_method["marks"]["reading"]["n"].as_u64().unwrap() > 10 && of_method["log10P"].as_f64().unwrap() > -4.0, "{reading}");
+    assert_eq!(
+        (&report["verdicts"][0]["conclusion"], &report["verdicts"][0]["question"]),
+        (&"inconclusive".into(), &"distillation".into())
+    );
+    // The owner's own replies in the place of what a student says.
+    let page = path("report");
+    let student = test(&key, &["--student", "--report", &page]);
+    assert!(student.code == 0 && student.stdout.lines().all(|line| line.chars().count() <= 80), "{student}");
+    assert!(student.stdout.starts_with("Evidence of training on") && student.stdout.contains("concludes nothing"), "{student}");
+    let page = std::fs::read_to_string(folder.path().join("report/distillation.html")).unwrap();
+    assert!(page.contains("The suspect's choices under the owner's key") && page.contains("999 such keys"));
+    let own = test(&key, &["--report", "none"]);
+    assert!(own.code == 2 && own.stderr.contains("expected `--reading` or `--student`"), "{own}");
+    for run in [&made, &drawn, &found, &text, &reading, &student] {
         assert!(!format!("{run}").contains(&secret[..12]), "{run}");
     }
 }

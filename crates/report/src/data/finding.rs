@@ -1,6 +1,7 @@
 //! Findings: what each method observed, with its card, its parts and the same number for controls.
 
 use super::attention::AttentionClaim;
+use super::marks::MarksPicture;
 use super::twins::TwinsPicture;
 use super::verdict::{NullKind, Question};
 use super::{finite, finite_list, finite_or_null, finite_or_null_list};
@@ -65,6 +66,9 @@ pub struct Finding {
     /// What released replies show beside their twins, for the method that tests them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twins: Option<TwinsPicture>,
+    /// What a watermark's key says of texts, for the methods that count under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<MarksPicture>,
     /// The number taken apart, down to tensor digests.
     pub parts: Vec<Explanation>,
 }

@@ -1,8 +1,8 @@
 //! The answer on a terminal: the sentence, the number, what it is worth, and what it would have found. At most 80 columns.
 
 use super::view::{self, committed_words};
-use super::{p_in_words, questions};
-use crate::data::{Question, Report, TwinsTest};
+use super::{marks, p_in_words, questions};
+use crate::data::{MarksPicture, Question, Report, TwinsTest};
 use crate::numbers::{self, four_decimals};
 use crate::text::{Options, WIDTH, fact, printable, side, wrap};
 use crate::words;
@@ -46,7 +46,10 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
                 lines.extend(fact("batches", &format!("{} ({each})", twins.batches.len())));
             }
         }
-        None => lines.extend(fact("no test", &super::why_none(report))),
+        None => match super::marks_of(report) {
+            Some(picture) => lines.extend(marks(picture)),
+            None => lines.extend(fact("no test", &super::why_none(report))),
+        },
     }
     if let Some(primary) = &report.primary {
         let level = format!("10^−{}", numbers::plain(-primary.log10_level));
@@ -66,6 +69,20 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         lines.extend(fact("report", path));
     }
     lines.join("\n") + "\n"
+}
+
+fn marks(picture: &MarksPicture) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (title, test) in marks::tests(picture) {
+        lines.push(format!("{title}:"));
+        lines.extend(fact("counted", &marks::sentence(test)));
+        for count in &test.counts {
+            let note = if count.is_valid { "" } else { ": copies taken for independent, concludes nothing" };
+            lines.extend(fact("", &format!("{}: z {}, {}{note}", count.name, numbers::z(count.z), p_in_words(count.log10_p, count.null))));
+        }
+    }
+    lines.extend(fact("key", &format!("{}, SHA-256 {}", picture.scheme, picture.key_digest)));
+    lines
 }
 
 fn wrapped(text: &str) -> Vec<String> {

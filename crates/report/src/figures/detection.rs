@@ -1,6 +1,7 @@
 //! What is found of how little, as a picture that stands alone: a page of Markdown shows it, so it carries its own colours.
 
 use super::svg::{Anchor, Shape, Svg};
+use super::twins::raised;
 
 /// How p falls as the share of what a student learnt from the reference rises, for one way of training.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,13 +97,8 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#55585f}.paper{fil
 .line.c0{stroke:#6db3f2}.mark.c0{fill:#6db3f2}.line.c1{stroke:#f0935a}.mark.c1{fill:#f0935a}.line.c2{stroke:#4cc79d}.mark.c2{fill:#4cc79d}.line.c3{stroke:#cf8bd4}.mark.c3{fill:#cf8bd4}\
 .line.c4{stroke:#d2b648}.mark.c4{fill:#d2b648}.line.c5{stroke:#a9adb8}.mark.c5{fill:#a9adb8}}";
 
-/// `10⁻⁶`.
 fn power_of_ten(exponent: f64) -> String {
-    let raised = |c: char| match c.to_digit(10) {
-        Some(digit) => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize],
-        None => '⁻',
-    };
-    "10".chars().chain(format!("{exponent:.0}").chars().map(raised)).collect()
+    raised(&format!("10^{exponent:.0}"))
 }
 
 #[cfg(test)]

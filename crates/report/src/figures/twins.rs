@@ -5,13 +5,13 @@ mod differences;
 mod power;
 mod sketch;
 
-pub(crate) use arrangements::draw as arrangements;
+pub(crate) use arrangements::{draw as arrangements, keys};
 pub(crate) use differences::{Check, draw as differences};
 pub(crate) use power::draw as power;
 pub(crate) use sketch::draw as sketch;
 
 /// `10^−6` with raised digits, for drawings.
-fn raised(text: &str) -> String {
+pub(super) fn raised(text: &str) -> String {
     let Some((before, power)) = text.split_once("10^") else { return text.to_owned() };
     let raise = |c: char| match c {
         '-' | '\u{2212}' => '⁻',

@@ -38,7 +38,7 @@ card! {
     /// Kuditipudi et al., *Blackbox model provenance via palimpsestic membership inference*, arXiv 2510.19796; Bentkus and Dzindzalieta, *Bernoulli* 21
     /// (2015).
     /// # Example
-    /// On models of the laboratory, docs/guide/lineage-by-outputs.md.
+    /// On models of the laboratory, docs/outputs.md.
     pub(crate) static CARD = {
         id: "text.palimpsest",
         question: Question::Derivation,

@@ -35,7 +35,7 @@ card! {
     /// # Reference
     /// Sander, Fernandez, Durmus, Douze and Furon, *Watermarking makes language models radioactive*, arXiv 2402.14904.
     /// # Example
-    /// Students of watermarked replies, `filiation lab outputs small --only watermark`.
+    /// Students of watermarked replies, docs/outputs.md.
     pub(crate) static CARD = {
         id: "text.radioactivity",
         question: Question::Distillation,

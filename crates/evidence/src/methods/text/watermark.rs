@@ -20,10 +20,9 @@ card! {
     /// Tokens of the tokenizer that the key was used with. Places whose window stands in a prompt are dropped: whoever copies a prompt chooses
     /// nothing. Windows that reach back into the prompt are left out.
     /// # Null distribution
-    /// Exact. Each pair once: `P(Binomial(n, γ) ≥ k)`, or the tail of the gamma law of shape `n`. By weight: `(1 + #) / 1000` beside 999 fresh keys, or
-    /// Chernoff's bound, twice the smaller; then twice the smaller of both tests. SynthID-Text: given the places, the sum at a depth depends on
-    /// that depth's key only; all keys that the table tells apart are tried, and sums over depths drawn, or bounded, twice the smaller. The test
-    /// that takes every copy for a number of its own is shown and concludes nothing: copies are no independent numbers.
+    /// Exact. Each pair once: `P(Binomial(n, γ) ≥ k)`, or the tail of the gamma law of shape `n`. By weight: `(1 + #) / 1000` beside 999 fresh keys,
+    /// and Chernoff's bound where none of these reaches it; then twice the smaller of both tests. SynthID-Text: given the places, the sum at a depth
+    /// depends on that depth's key only; all keys that the table tells apart are tried, and sums over depths drawn, or bounded. The test that takes every copy for a number of its own is shown and concludes nothing: copies are no independent numbers.
     /// # Assumptions
     /// The key was drawn at random and kept; the hash (BLAKE3) gives numbers that nobody without the key can tell from random ones. For
     /// SynthID-Text that its keys were drawn at random.
@@ -34,7 +33,8 @@ card! {
     /// # Reference
     /// Kirchenbauer et al., arXiv 2301.10226; Aaronson 2022; Fernandez et al., arXiv 2308.00113; Dathathri et al., Nature 634 (2024).
     /// # Example
-    /// Replies of a model of a tenth of a million parameters, `filiation lab outputs small --only watermark`.
+    /// Replies and students of about a million parameters, docs/outputs.md: no false finding at 1e-5 under 1,000 keys that nobody used, where the naive
+    /// test has one key in five.
     pub(crate) static CARD = {
         id: "text.watermark",
         question: Question::Distillation,

@@ -4,6 +4,7 @@ mod score;
 mod test;
 
 use crate::Error;
+use crate::assemble::files::file_digest;
 use crate::cli::twins::{Commit, Draw, Twins};
 use crate::models::{custody, open};
 use crate::printer::{Printer, printable};
@@ -12,8 +13,6 @@ use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, S
 use forward::{Chat, Responder, Sampling};
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
 pub(crate) use score::{Ask, scores};
-use sha2::{Digest as _, Sha256};
-use sources::digest::hex;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
@@ -129,17 +128,4 @@ pub(crate) fn logged(file: &ReplyFile) -> Vec<LoggedRequest> {
         sampling: Some(file.header.sampling),
     };
     file.replies.iter().map(request).collect()
-}
-
-/// SHA-256 of a file.
-pub(crate) fn file_digest(path: &Path) -> Result<String, Error> {
-    let io = |error| Error::Io { action: "read", path: path.to_owned(), error };
-    let (mut file, mut hasher, mut piece) = (std::fs::File::open(path).map_err(io)?, Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        let n = file.read(&mut piece).map_err(io)?;
-        if n == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&piece[..n]);
-    }
 }

@@ -1,11 +1,12 @@
 //! `filiation twins test`: the test that was committed, and its report.
 
-use super::{Ask, LOG10_LEVEL, PRIMARY, file_digest, scores};
+use super::{Ask, LOG10_LEVEL, PRIMARY, scores};
 use crate::Error;
+use crate::assemble::files::{custody_file, custody_files};
 use crate::assemble::records::{Beside, Declared, ExaminedRecords, endpoint, report};
-use crate::assemble::{custody_files, quote, side};
+use crate::assemble::{quote, side};
 use crate::cli::twins::Test;
-use crate::models::{Compared, custody, open_weights};
+use crate::models::{Compared, digested_weights};
 use crate::page::{Page, prepare_folder};
 use crate::printer::Printer;
 use crate::progress::Progress;
@@ -15,7 +16,7 @@ use ::twins::{Commitment, Line, Plan, TwinFile};
 use evidence::{Records, record_method};
 use forward::{LocalScorer, ScoreError, Scorer};
 use sources::FormatError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use verdict::Wording;
 use verdict::distillation::{self, conclude};
 
@@ -29,7 +30,8 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
     let files: Vec<TwinFile> = paths.iter().map(|path| Ok(TwinFile::open(path)?)).collect::<Result<_, Error>>()?;
     let committed = committed(args, &paths)?;
     let beside = args.beside.as_deref().map(Beside::read).transpose()?;
-    let bases: Vec<Compared> = args.base.iter().map(|base| weights(base, progress)).collect::<Result<_, _>>()?;
+    let bases: Vec<Compared> =
+        args.base.iter().map(|base| digested_weights(base, "digests of a base", progress)).collect::<Result<_, _>>()?;
     let plan = plan(args, committed.as_ref().map(|(plan, _)| plan), &bases)?;
 
     let header = &files[0].header;
@@ -162,17 +164,6 @@ fn plan(args: &Test, committed: Option<&Plan>, bases: &[Compared]) -> Result<Pla
         });
     }
     Ok(plan.clone())
-}
-
-fn weights(path: &Path, progress: &Progress) -> Result<Compared, Error> {
-    let model = open_weights(path, progress)?;
-    let custody = custody(&model, "digests of a base", progress)?;
-    Ok(Compared { given: path.to_owned(), model, observation: None, custody })
-}
-
-fn custody_file(side: data::SideRole, path: &Path) -> Result<data::CustodyFile, Error> {
-    let bytes = std::fs::metadata(path).map_err(|error| Error::Io { action: "read", path: path.to_owned(), error })?.len();
-    Ok(data::CustodyFile { side, path: path.display().to_string(), bytes, sha256: file_digest(path)? })
 }
 
 /// The command that gives the same report again.

@@ -1,5 +1,7 @@
 //! `filiation watermark key` and `filiation watermark test`: an owner's key, and whether it is in texts.
 
+mod student;
+
 use crate::Error;
 use crate::cli::Format;
 use crate::cli::watermark::{Key, SchemeName, Test, Watermark as Command};
@@ -7,7 +9,7 @@ use crate::models::open_weights;
 use crate::one_finding::outcome;
 use crate::printer::{Printer, printable, wrap};
 use crate::progress::Progress;
-use evidence::{MarkEvidence, MarkTest, MarkedTexts, Outcome, Radioactivity, Reading, Records, TokenText};
+use evidence::{MarkEvidence, MarkTest, MarkedTexts, Outcome, Reading, Records, TokenText};
 use forward::{Chat, Network, NotRunnable, Scheme, Tokenizer, Watermark, WatermarkKey, predictions};
 use lab::dialogues::Dialogues;
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
@@ -122,17 +124,16 @@ fn read(path: &Path, tokenizer: &Tokenizer, model: &Model) -> Result<Texts, Erro
 }
 
 /// What the suspect predicts in the owner's texts.
-fn readings(texts: Texts, owner: &Model, suspect: &Path, progress: &Progress) -> Result<Vec<Reading>, Error> {
-    let model = open_weights(suspect, progress)?;
+fn readings(texts: Texts, owner: &Model, model: &Model, progress: &Progress) -> Result<Vec<Reading>, Error> {
     let refused = |why: NotRunnable| Error::from(FormatError::new("suspect", why.0, "a decoder that predicts next tokens").at(&model.path));
     let ids = |model: &Model| model.vocabulary.as_ref().map(|vocabulary| vocabulary.tokens.clone());
-    if ids(owner).is_none() || ids(owner) != ids(&model) {
+    if ids(owner).is_none() || ids(owner) != ids(model) {
         return Err(FormatError::new("tokens of the suspect", "another vocabulary", "that of the model which the key was used with")
             .hint("without `--reading`, and with `--student`, the suspect's own texts are tested, whatever its tokens")
             .at(&model.path)
             .into());
     }
-    let network = Network::open(&model).map_err(refused)?;
+    let network = Network::open(model).map_err(refused)?;
     let shape = network.shape();
     if !(shape.causal && shape.has_logits) {
         return Err(refused(NotRunnable("it does not predict next tokens".into())));
@@ -157,32 +158,29 @@ fn readings(texts: Texts, owner: &Model, suspect: &Path, progress: &Progress) ->
 }
 
 fn test(args: &Test, printer: &Printer, progress: &Progress) -> Result<(), Error> {
+    if args.student || args.reading.is_some() {
+        return student::run(args, printer, progress);
+    }
+    if args.report.is_some() || args.beside.is_some() {
+        let message = "`--report` and `--beside`: found texts of the owner's own, expected `--reading` or `--student`".into();
+        return Err(Error::Usage { message, hint: Some("whether texts carry a mark is no question about another model".into()) });
+    }
     let key = WatermarkKey::open(&args.key)?;
     let model = open_weights(&args.model, progress)?;
-    let tokenizer = Tokenizer::of(&model).map_err(|why| FormatError::new("tokenizer", why.0, "one that splits texts").at(&model.path))?;
-    let texts = read(&args.texts, &tokenizer, &model)?;
+    let texts = read(&args.texts, &tokenizer(&model)?, &model)?;
     let n = texts.texts.len();
-    let (id, outcome) = if args.student || args.reading.is_some() {
-        let watermark = match key {
-            WatermarkKey::Drawn(watermark) => watermark,
-            WatermarkKey::Synthid(_) => drawn_key(&args.key)?,
-        };
-        let (closed, reading) = match &args.reading {
-            Some(suspect) => (Vec::new(), readings(texts, &model, suspect, progress)?),
-            None => (texts.texts, Vec::new()),
-        };
-        let given = Radioactivity { watermark, closed, reading };
-        observe("text.radioactivity", &Records { radioactivity: Some(&given), seed: args.seed, ..Records::default() })?
-    } else {
-        let marked = MarkedTexts { key, texts: texts.texts };
-        observe("text.watermark", &Records { marked: Some(&marked), seed: args.seed, ..Records::default() })?
-    };
+    let marked = MarkedTexts { key, texts: texts.texts };
+    let (id, outcome) = observe("text.watermark", &Records { marked: Some(&marked), seed: args.seed, ..Records::default() })?;
     let evidence = outcome.observed().and_then(|observation| observation.marks.as_deref());
     printer.result(&match (args.format, evidence) {
         (Format::Json, evidence) => format!("{:#}\n", as_json(id, n, evidence, outcome.why())),
         (Format::Text, Some(evidence)) => as_text(id, n, evidence),
         (Format::Text, None) => format!("{id}: not applicable, {}\n", outcome.why().unwrap_or_default()),
     })
+}
+
+fn tokenizer(model: &Model) -> Result<Tokenizer, Error> {
+    Ok(Tokenizer::of(model).map_err(|why| FormatError::new("tokenizer", why.0, "one that splits texts").at(&model.path))?)
 }
 
 /// A method on records, by its id.
