@@ -1,6 +1,7 @@
 //! The command line: a contract, so its words change only with a major version.
 
 pub mod distil;
+pub mod endpoint;
 pub mod lineage;
 pub mod probe;
 pub mod suspect;

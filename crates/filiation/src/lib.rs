@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cli;
 mod commands;
 mod controls;
+mod endpoint;
 mod error;
 mod json_lines;
 pub mod library;
@@ -14,6 +15,7 @@ mod outputs;
 mod page;
 mod printer;
 mod progress;
+mod served;
 pub mod suspect;
 mod whole;
 

@@ -2,10 +2,11 @@
 
 use crate::Error;
 use crate::cli::suspect::SuspectArgs;
+use crate::endpoint::{is_url, refuse_options, session};
 use crate::models::{Compared, digested_weights};
 use crate::progress::Progress;
 use forward::{Chat, LocalScorer, Score, ScoreError, Scored, Scorer};
-use probe::{Budget, Endpoint, EndpointScorer, Pace, Session, SystemClock};
+use probe::EndpointScorer;
 use serde_json::json;
 use sources::Model;
 use std::path::Path;
@@ -31,11 +32,6 @@ pub enum SuspectScorer<'a> {
     Endpoint(&'a EndpointScorer),
 }
 
-/// Whether an argument is an address and no path.
-fn is_url(suspect: &str) -> bool {
-    suspect.starts_with("http://") || suspect.starts_with("https://")
-}
-
 impl Suspect {
     /// Opens weights and digests them, or a session with an endpoint; `asked` is what the transcript says it is asked for, `chat` the marks
     /// where the arguments name none.
@@ -44,38 +40,15 @@ impl Suspect {
         if is_url(&args.suspect) {
             return Self::elsewhere(args, chat, asked);
         }
-        let of_endpoints = [
-            ("--name", args.name.is_some()),
-            ("--budget-requests", args.budget_requests.is_some()),
-            ("--budget-tokens", args.budget_tokens.is_some()),
-            ("--transcript", args.transcript.is_some()),
-            ("--rate", args.rate.is_some()),
-        ];
-        if let Some((option, _)) = of_endpoints.iter().find(|(_, is_given)| *is_given) {
-            let message = format!("`{option}`: found a suspect on this machine, expected an endpoint's URL");
-            return Err(Error::Usage { message, hint: None });
-        }
+        refuse_options(&args.endpoint, "suspect")?;
         let compared = digested_weights(Path::new(&args.suspect), "digests of the suspect", progress)?;
         Ok(Self { label: args.suspect.clone(), chat, place: Place::Here(Box::new(compared)) })
     }
 
     fn elsewhere(args: &SuspectArgs, chat: Chat, asked: &str) -> Result<Self, Error> {
-        let missing = |option: &str| Error::Usage {
-            message: format!("`{option}`: found none, expected one with a suspect that is an endpoint"),
-            hint: Some(
-                "an endpoint is asked by its model's `--name`, within `--budget-requests` and `--budget-tokens`, into a `--transcript`"
-                    .into(),
-            ),
-        };
-        let name = args.name.as_deref().ok_or_else(|| missing("--name"))?;
-        let requests = args.budget_requests.ok_or_else(|| missing("--budget-requests"))?;
-        let tokens = args.budget_tokens.ok_or_else(|| missing("--budget-tokens"))?;
-        let transcript = args.transcript.clone().ok_or_else(|| missing("--transcript"))?;
-        let endpoint = Endpoint::from_environment(&args.suspect, name)?;
-        let label = format!("{name} at {}", endpoint.url());
         let asked = json!({ "ask": "logprobs", "for": asked, "chat": chat });
-        let pace = Pace { per_minute: rate(args.rate)?, seed: 0 };
-        let session = Session::open(endpoint, Budget { requests, tokens }, pace, asked, &transcript, Box::new(SystemClock::new()))?;
+        let session = session(&args.suspect, &args.endpoint, "suspect", asked)?;
+        let label = format!("{} at {}", session.endpoint().model(), session.endpoint().url());
         let scorer = Box::new(EndpointScorer::new(session, chat.clone()));
         Ok(Self { label, chat, place: Place::Elsewhere { scorer } })
     }
@@ -132,13 +105,5 @@ impl Scorer for SuspectScorer<'_> {
             Self::Local(scorer) => scorer.score(texts, advance),
             Self::Endpoint(scorer) => scorer.score(texts, advance),
         }
-    }
-}
-
-/// Requests a minute as given.
-pub(crate) fn rate(given: Option<f64>) -> Result<Option<f64>, Error> {
-    match given.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-        Some(rate) => Err(Error::Usage { message: format!("rate: found {rate}, expected requests a minute above 0"), hint: None }),
-        None => Ok(given),
     }
 }

@@ -26,8 +26,12 @@ pub struct Ask {
     pub mode: Mode,
     /// What logits are divided by before a draw; 0 takes the most probable token.
     pub temperature: f64,
+    /// Draws from the fewest tokens of this probability; left to the server where there is none.
+    pub top_p: Option<f64>,
     /// Tokens of a reply.
     pub max_tokens: u64,
+    /// A text before which a reply ends.
+    pub stop: Option<String>,
     /// Of the draws, for servers that take one; it also tells samples of one prompt apart.
     pub seed: Option<u64>,
     /// Alternatives of each token, with their log-probabilities.
@@ -43,11 +47,18 @@ pub struct Reply {
     pub finish_reason: Option<String>,
     /// Its tokens, where log-probabilities were asked for and given.
     pub tokens: Option<Vec<TokenLogprob>>,
+    /// What the server calls the configuration that answered, where it says so.
+    pub system_fingerprint: Option<String>,
     /// Whether it was asked for now, and not found in the transcript.
     pub is_new: bool,
 }
 
 impl Ask {
+    /// Asks for tokens at a temperature, and for nothing else.
+    pub fn new(mode: Mode, temperature: f64, max_tokens: u64) -> Self {
+        Self { mode, temperature, top_p: None, max_tokens, stop: None, seed: None, top_logprobs: None }
+    }
+
     fn path(&self) -> &'static str {
         match self.mode {
             Mode::Completions => "/completions",
@@ -66,6 +77,12 @@ impl Ask {
         }
         set("max_tokens", self.max_tokens.into());
         set("temperature", self.temperature.into());
+        if let Some(top_p) = self.top_p {
+            set("top_p", top_p.into());
+        }
+        if let Some(stop) = &self.stop {
+            set("stop", json!([stop]));
+        }
         if let Some(seed) = self.seed {
             set("seed", seed.into());
         }
@@ -102,7 +119,8 @@ impl Ask {
             return Err(Shape::new("`choices[0].logprobs`", "nothing", "log-probabilities of the tokens").hint(hint));
         }
         let finish_reason = choice["finish_reason"].as_str().map(str::to_owned);
-        Ok(Reply { text, finish_reason, tokens, is_new: false })
+        let system_fingerprint = answer["system_fingerprint"].as_str().map(str::to_owned);
+        Ok(Reply { text, finish_reason, tokens, system_fingerprint, is_new: false })
     }
 }
 

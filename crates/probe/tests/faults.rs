@@ -74,7 +74,7 @@ impl Bench {
 }
 
 fn words() -> Ask {
-    Ask { mode: Mode::Completions, temperature: 0.0, max_tokens: 4, seed: None, top_logprobs: None }
+    Ask::new(Mode::Completions, 0.0, 4)
 }
 
 fn text(path: &Path) -> String {

@@ -46,10 +46,42 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SnapshotRecord {
-    /// As opened, or the address of the endpoint; not part of what makes two files the same.
+    /// As opened; of an endpoint the model's name there, and never its address. Not part of what makes two files the same.
     pub path: String,
-    /// Digest of its tensors; of an endpoint, the model's name.
+    /// Digest of its tensors; of an endpoint `endpoint:` and the model's name, because it shows no weights that could be digested.
     pub tensor_root: String,
+    /// What an endpoint calls the configuration that answers, where it says so: one for all twins of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_fingerprint: Option<String>,
+}
+
+/// Before the name of a model that nobody digested.
+const OF_ENDPOINT: &str = "endpoint:";
+
+impl SnapshotRecord {
+    /// Weights on this machine, by where they lie and the digest of their tensors.
+    pub fn of_weights(path: impl Into<String>, tensor_root: impl Into<String>) -> Self {
+        Self { path: path.into(), tensor_root: tensor_root.into(), system_fingerprint: None }
+    }
+
+    /// A model behind an endpoint, by its name there.
+    pub fn of_endpoint(model: &str, system_fingerprint: Option<String>) -> Self {
+        Self { path: model.to_owned(), tensor_root: format!("{OF_ENDPOINT}{model}"), system_fingerprint }
+    }
+
+    /// Whether its weights stayed behind an endpoint: that they are those that answered then is the owner's word.
+    pub fn is_of_endpoint(&self) -> bool {
+        self.tensor_root.starts_with(OF_ENDPOINT)
+    }
+
+    /// A short name for sentences.
+    fn described(&self) -> String {
+        let fingerprint = self.system_fingerprint.as_ref().map_or(String::new(), |f| format!(" (fingerprint `{}`)", f.escape_debug()));
+        match self.tensor_root.strip_prefix(OF_ENDPOINT) {
+            Some(model) => format!("`{}` of an endpoint{fingerprint}", model.escape_debug()),
+            None => format!("{:.12}{fingerprint}", self.tensor_root),
+        }
+    }
 }
 
 /// Any other line: a request with its replies.
@@ -83,6 +115,10 @@ pub struct Utterance {
 /// One question to a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Asked<'a> {
+    /// Of the request that a twin is drawn for.
+    pub request_id: &'a str,
+    /// Which of its twins, from 1.
+    pub twin: usize,
     /// What is asked.
     pub prompt: &'a str,
     /// How the reply is drawn.
@@ -93,8 +129,11 @@ pub struct Asked<'a> {
 
 /// A model that draws replies by seeds.
 pub trait Snapshot {
-    /// Names it.
-    fn record(&self) -> SnapshotRecord;
+    /// Names it. A model that is served may have to be asked the first question of the drawing to know what its server calls it.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    fn record(&self, chat: &Chat, first: &Asked<'_>) -> Result<SnapshotRecord, TwinError>;
     /// A reply to each question, in their order.
     ///
     /// # Errors
@@ -111,8 +150,8 @@ pub struct LocalSnapshot {
 }
 
 impl Snapshot for LocalSnapshot {
-    fn record(&self) -> SnapshotRecord {
-        self.record.clone()
+    fn record(&self, _: &Chat, _: &Asked<'_>) -> Result<SnapshotRecord, TwinError> {
+        Ok(self.record.clone())
     }
 
     fn answer(&self, chat: &Chat, asked: &[Asked<'_>], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Utterance>, TwinError> {
@@ -148,8 +187,10 @@ pub struct Drawing<'a> {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
+    /// What answered.
+    pub snapshot: SnapshotRecord,
     /// Requests that are tested.
     pub tested: usize,
     /// Requests of others.
@@ -175,7 +216,8 @@ impl Drawing<'_> {
     /// If the file holds twins of another drawing, a file cannot be read or written, or the snapshot cannot answer.
     pub fn draw(&self, path: &Path, advance: &(dyn Fn(u64) + Sync)) -> Result<Drawn, TwinError> {
         let (chosen, without_chance) = self.chosen()?;
-        let header = self.header();
+        let first = chosen.first().map(|chosen| self.question(chosen, 1)).ok_or_else(|| nothing_to_test(self.log.0.len()))?;
+        let header = self.header(self.snapshot.record(self.chat, &first)?);
         let io = |action| move |error| TwinError::Io { action, path: path.to_owned(), error };
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io("open"))?;
         let (found, end) = found(&file, &header, &chosen, path)?;
@@ -195,7 +237,7 @@ impl Drawing<'_> {
         }
         writer.flush().map_err(io("write"))?;
         let placebo = chosen.iter().filter(|chosen| chosen.is_placebo).count();
-        Ok(Drawn { tested: chosen.len() - placebo, placebo, found, without_chance })
+        Ok(Drawn { snapshot: header.snapshot, tested: chosen.len() - placebo, placebo, found, without_chance })
     }
 
     /// Replies that a whole drawing has.
@@ -206,11 +248,11 @@ impl Drawing<'_> {
         Ok((self.chosen()?.0.len() * self.twins) as u64)
     }
 
-    fn header(&self) -> Header {
+    fn header(&self, snapshot: SnapshotRecord) -> Header {
         Header {
             schema: TWINS_SCHEMA.into(),
             tool: format!("filiation {}", env!("CARGO_PKG_VERSION")),
-            snapshot: self.snapshot.record(),
+            snapshot,
             chat: self.chat.clone(),
             campaign: self.campaign.0.to_owned(),
             key_digest: self.campaign.1.digest(),
@@ -256,8 +298,7 @@ impl Drawing<'_> {
         let wanted = |request: &LoggedRequest| of_accounts(request) || placebo.contains(request.request_id.as_str());
         let kept: Vec<(&LoggedRequest, Sample)> = drawn.into_iter().filter(|(request, _)| wanted(request)).collect();
         if !kept.iter().any(|(request, _)| of_accounts(request)) {
-            let found = format!("none with chance in it among {} of these accounts or of any", self.log.0.len());
-            return Err(FormatError::new("requests to test", found, "at least one reply drawn above temperature 0").into());
+            return Err(nothing_to_test(self.log.0.len()));
         }
         let labels = clusters(&kept.iter().map(|(request, _)| *request).collect::<Vec<_>>());
         let chosen = kept.into_iter().zip(labels).map(|((request, sampling), cluster)| Chosen {
@@ -269,17 +310,14 @@ impl Drawing<'_> {
         Ok((chosen.collect(), without_chance))
     }
 
+    fn question<'q>(&self, chosen: &'q Chosen<'_>, twin: usize) -> Asked<'q> {
+        let request_id = &chosen.request.request_id;
+        let seed = self.campaign.1.seed(request_id, twin);
+        Asked { request_id, twin, prompt: &chosen.request.prompt, sampling: chosen.sampling, seed }
+    }
+
     fn lines(&self, chosen: &[Chosen<'_>], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Line>, TwinError> {
-        let asked: Vec<Asked<'_>> = chosen
-            .iter()
-            .flat_map(|chosen| {
-                (1..=self.twins).map(|twin| Asked {
-                    prompt: &chosen.request.prompt,
-                    sampling: chosen.sampling,
-                    seed: self.campaign.1.seed(&chosen.request.request_id, twin),
-                })
-            })
-            .collect();
+        let asked: Vec<Asked<'_>> = chosen.iter().flat_map(|chosen| (1..=self.twins).map(|twin| self.question(chosen, twin))).collect();
         let said = self.snapshot.answer(self.chat, &asked, advance)?;
         if said.len() != asked.len() {
             return Err(FormatError::new("replies of the snapshot", said.len(), asked.len()).into());
@@ -320,13 +358,18 @@ fn found(file: &File, header: &Header, chosen: &[Chosen<'_>], path: &Path) -> Re
     Ok((n, lines.end))
 }
 
+fn nothing_to_test(logged: usize) -> TwinError {
+    let found = format!("none with chance in it among {logged} of these accounts or of any");
+    FormatError::new("requests to test", found, "at least one reply drawn above temperature 0").into()
+}
+
 fn described(header: &Header) -> String {
     format!(
-        "{} twins a request of campaign `{}` (key {:.12}) by snapshot {:.12}, log {:.12}, {} accounts, {} placebo, of {}",
+        "{} twins a request of campaign `{}` (key {:.12}) by snapshot {}, log {:.12}, {} accounts, {} placebo, of {}",
         header.twins,
         header.campaign.escape_debug(),
         header.key_digest,
-        header.snapshot.tensor_root,
+        header.snapshot.described(),
         header.log,
         header.accounts.len(),
         header.placebo,

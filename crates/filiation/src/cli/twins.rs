@@ -1,6 +1,8 @@
 //! Arguments of `twins`.
 
 use super::Format;
+use super::endpoint::EndpointArgs;
+use super::probe::Way;
 use super::suspect::SuspectArgs;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -27,9 +29,16 @@ pub enum Twins {
 pub struct Draw {
     /// The log of the service (JSON lines, docs/formats/request-log.md), or replies that `lab distil replies` stored.
     pub log: PathBuf,
-    /// The snapshot that answered: a weight file or a folder on this machine.
-    #[arg(long, value_name = "SNAPSHOT")]
-    pub model: PathBuf,
+    /// The snapshot that answered: a weight file or a folder on this machine, or the base URL of an OpenAI-compatible endpoint of the owner's own
+    /// that still serves it (`http://127.0.0.1:8080/v1`).
+    #[arg(long, value_name = "SNAPSHOT|URL")]
+    pub model: String,
+    /// How it is asked, where it is an endpoint.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    /// Which way an endpoint is asked, as the released replies were: `chat` unless given; `completions` sends the marks of `--chat`.
+    #[arg(long, value_enum)]
+    pub mode: Option<Way>,
     /// The owner's secret, as `twins key` writes it.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,

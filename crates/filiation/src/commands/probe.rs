@@ -3,12 +3,12 @@
 use crate::Error;
 use crate::cli::probe::{Asked, Probe, Way};
 use crate::commands::inspect::grouped;
+use crate::endpoint::{mode, rate};
 use crate::printer::{Printer, printable};
 use crate::progress::Progress;
-use crate::suspect::rate;
 use lab::Draws;
 use lab::dialogues::Dialogues;
-use probe::{Ask, Budget, Endpoint, Mode, Pace, ProbeError, Session, SystemClock, sha256};
+use probe::{Ask, Budget, Endpoint, Pace, ProbeError, Session, SystemClock, sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sources::FormatError;
@@ -45,10 +45,7 @@ pub(crate) fn run(args: &Probe, printer: &Printer, progress: &Progress) -> Resul
     if args.samples == 0 || args.max_tokens == 0 {
         return Err(usage("samples and tokens of a reply: found 0, expected at least 1".into()));
     }
-    let mode = match args.mode {
-        Way::Completions => Mode::Completions,
-        Way::Chat => Mode::Chat,
-    };
+    let mode = mode(Some(args.mode));
     let (samples, temperature, max_tokens) = match args.ask {
         Asked::NextToken => (1, 0.0, 1),
         Asked::Reply => (args.samples, args.temperature, args.max_tokens),
@@ -76,7 +73,7 @@ pub(crate) fn run(args: &Probe, printer: &Printer, progress: &Progress) -> Resul
             // A seed makes samples of one prompt different requests; the most probable token needs none.
             let is_drawn = temperature > 0.0 || samples > 1;
             let seed = is_drawn.then(|| Draws::new(args.seed, &format!("probe/{id}/{sample}")).below(1 << 31) as u64);
-            let ask = Ask { mode, temperature, max_tokens, seed, top_logprobs: args.top_logprobs };
+            let ask = Ask { seed, top_logprobs: args.top_logprobs, ..Ask::new(mode, temperature, max_tokens) };
             let id = if samples > 1 { format!("{id}/{sample}") } else { id.clone() };
             match session.reply(&id, prompt, &ask) {
                 Ok(reply) if reply.is_new => counts.now += 1,

@@ -15,6 +15,7 @@ mod lineage;
 mod outputs;
 mod probe;
 mod served;
+mod twins;
 mod watermark;
 
 use serde_json::Value;

@@ -5,6 +5,7 @@
 pub(crate) mod server;
 
 use crate::{BASE, command, filiation, finish, root};
+use ::filiation::cli::endpoint::EndpointArgs;
 use ::filiation::cli::suspect::SuspectArgs;
 use ::filiation::library;
 use forward::{FinishReason, Scored, Scorer};
@@ -87,15 +88,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
 
 #[test]
 fn a_suspect_scores_wherever_its_weights_are() {
-    let args = |suspect: &str| SuspectArgs {
-        suspect: suspect.into(),
-        name: None,
-        chat: Some("dialogues".into()),
-        budget_requests: None,
-        budget_tokens: None,
-        transcript: None,
-        rate: None,
-    };
+    let args = |suspect: &str| SuspectArgs { suspect: suspect.into(), chat: Some("dialogues".into()), endpoint: EndpointArgs::default() };
     let text = [Scored { prompt: "hi", reply: "ho hoho", finish_reason: FinishReason::Stop }];
     let base: PathBuf = root().join(BASE);
     let here = library::suspect(&args(&base.display().to_string()), "a test").unwrap();
@@ -106,13 +99,14 @@ fn a_suspect_scores_wherever_its_weights_are() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::begin(vec![echo("User: hi\nAssistant: ho hoho\n")]);
     let transcript = folder.path().join("t.jsonl");
-    let whole = SuspectArgs {
+    let endpoint = EndpointArgs {
         name: Some("m".into()),
         budget_requests: Some(5),
         budget_tokens: Some(1000),
-        transcript: Some(transcript.clone()),
-        ..args(&server.url)
+        transcript: Some(transcript),
+        rate: None,
     };
+    let whole = SuspectArgs { endpoint: endpoint.clone(), ..args(&server.url) };
     let there = library::suspect(&whole, "a test").unwrap();
     assert_eq!(there.label, format!("m at {}", server.url));
     assert_eq!(there.scorer().unwrap().score(&text, &|_| ()).unwrap()[0].unwrap().logprob, -9.0);
@@ -124,8 +118,8 @@ fn a_suspect_scores_wherever_its_weights_are() {
 
     let sentence = |args: &SuspectArgs| library::suspect(args, "a test").err().unwrap().to_string();
     assert_eq!(sentence(&args(&server.url)), "`--name`: found none, expected one with a suspect that is an endpoint");
-    let none = SuspectArgs { transcript: None, ..whole.clone() };
+    let none = SuspectArgs { endpoint: EndpointArgs { transcript: None, ..endpoint }, ..whole };
     assert_eq!(sentence(&none), "`--transcript`: found none, expected one with a suspect that is an endpoint");
-    let local = SuspectArgs { name: Some("m".into()), ..args(BASE) };
+    let local = SuspectArgs { endpoint: EndpointArgs { name: Some("m".into()), ..EndpointArgs::default() }, ..args(BASE) };
     assert_eq!(sentence(&local), "`--name`: found a suspect on this machine, expected an endpoint's URL");
 }

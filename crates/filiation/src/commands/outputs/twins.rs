@@ -5,7 +5,7 @@ use super::{Demand, Section, Size, World};
 use crate::Error;
 use crate::commands::outputs::world::Study;
 use crate::commands::twins::{Ask, logged, scores};
-use ::twins::{CampaignKey, Drawing, Line, LocalSnapshot, Secret, Snapshot as _, SnapshotRecord, TwinFile};
+use ::twins::{CampaignKey, Drawing, Line, LocalSnapshot, Secret, SnapshotRecord, TwinFile};
 use evidence::{Observation, Records, ScoredRequest, TwinScores, record_method};
 use forward::{LocalScorer, ScoreError};
 use lab::distil::{ReplyFile, StoredReply, Teacher};
@@ -159,12 +159,12 @@ impl Cast {
     fn twins(&self, world: &World<'_>, name: &str, replies: &ReplyFile, key: &CampaignKey, n: usize) -> Result<Vec<Line>, Error> {
         let path = world.path(&format!("{name}.jsonl"));
         let Teacher { responder, tensor_root, .. } = world.teacher(&self.teacher)?;
-        let snapshot = LocalSnapshot { record: SnapshotRecord { path: String::new(), tensor_root }, responder };
+        let snapshot = LocalSnapshot { record: SnapshotRecord::of_weights("", tensor_root), responder };
         let log = logged(replies);
         let drawing = Drawing {
             snapshot: &snapshot,
             chat: &world.dialogues.chat,
-            log: (&log, &snapshot.record().tensor_root),
+            log: (&log, &snapshot.record.tensor_root),
             sampling: None,
             campaign: (name, key),
             twins: n,

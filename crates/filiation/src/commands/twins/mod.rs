@@ -6,13 +6,17 @@ mod test;
 use crate::Error;
 use crate::assemble::files::file_digest;
 use crate::cli::twins::{Commit, Draw, Twins};
+use crate::endpoint::{is_url, mode, refuse_options, session, without_endpoint};
 use crate::models::{custody, open};
 use crate::printer::{Printer, printable};
 use crate::progress::Progress;
-use ::twins::{Commitment, Drawing, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot as _, SnapshotRecord, read_log};
+use crate::served::ServedSnapshot;
+use ::twins::{Commitment, Drawing, Drawn, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot, SnapshotRecord, read_log};
 use forward::{Chat, Responder, Sampling};
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
+use probe::Mode;
 pub(crate) use score::{Ask, scores};
+use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
@@ -42,29 +46,45 @@ fn draw(args: &Draw, printer: &Printer, progress: &Progress) -> Result<(), Error
     let key = Secret::open(&args.key)?.campaign(&args.campaign);
     let (log, digest) = (log(&args.log)?, file_digest(&args.log)?);
     let chat = Chat::named(&args.chat)?;
-    let model = open(&args.model, progress)?;
-    let snapshot = SnapshotRecord {
-        path: model.path.display().to_string(),
-        tensor_root: custody(&model, "digests of the snapshot", progress)?.tensor_root,
-    };
-    let responder =
-        Responder::read(&model)?.map_err(|why| sources::FormatError::new("snapshot", why.0, "a decoder that answers").at(&model.path))?;
     let sampling =
         args.temperature.map(|temperature| Sampling { temperature, top_p: args.top_p, max_tokens: args.max_tokens.unwrap_or(256) });
-    let snapshot = LocalSnapshot { record: snapshot, responder };
-    let drawing = Drawing {
-        snapshot: &snapshot,
-        chat: &chat,
-        log: (&log, &digest),
-        sampling,
-        campaign: (&args.campaign, &key),
-        twins: args.twins,
-        accounts: &args.account,
-        placebo: args.placebo,
+    let drawing = |snapshot: &dyn Snapshot| -> Result<Drawn, Error> {
+        let drawing = Drawing {
+            snapshot,
+            chat: &chat,
+            log: (&log, &digest),
+            sampling,
+            campaign: (&args.campaign, &key),
+            twins: args.twins,
+            accounts: &args.account,
+            placebo: args.placebo,
+        };
+        let phase = progress.steps("drawing twins", drawing.work()?);
+        Ok(drawing.draw(&args.output, &|n| phase.advance(n))?)
     };
-    let phase = progress.steps("drawing twins", drawing.work()?);
-    let drawn = drawing.draw(&args.output, &|n| phase.advance(n))?;
-    drop(phase);
+    let (drawn, answered) = if is_url(&args.model) {
+        let mode = mode(args.mode);
+        let way = if mode == Mode::Chat { "chat" } else { "completions" };
+        let asked =
+            json!({ "ask": "twins", "mode": way, "chat": chat, "campaign": args.campaign, "keyDigest": key.digest(), "log": digest });
+        let snapshot = ServedSnapshot::new(session(&args.model, &args.endpoint, "snapshot", asked)?, mode);
+        let drawn = drawing(&snapshot)?;
+        let name = printable(&drawn.snapshot.path);
+        progress.note(&format!(
+            "warning: `{name}` shows no weights that could be digested: that they are those that answered is the owner's word"
+        ));
+        let fingerprint = drawn.snapshot.system_fingerprint.as_deref().map_or("none".into(), printable);
+        let answered = format!("endpoint model `{name}`, fingerprint {fingerprint}, transcript SHA-256 {}", snapshot.digest()?);
+        (drawn, answered)
+    } else {
+        refuse_options(&args.endpoint, "snapshot")?;
+        if args.mode.is_some() {
+            return Err(without_endpoint("--mode", "snapshot"));
+        }
+        let drawn = drawing(&local(Path::new(&args.model), progress)?)?;
+        let answered = format!("snapshot {:.16}", drawn.snapshot.tensor_root);
+        (drawn, answered)
+    };
     let path = printable(&args.output.display().to_string());
     let mut text = format!(
         "{} requests, {} twins each, {} of them placebo, written to `{path}`\n",
@@ -78,9 +98,18 @@ fn draw(args: &Draw, printer: &Printer, progress: &Progress) -> Result<(), Error
     if drawn.without_chance > 0 {
         text.push_str(&format!("{} requests were answered at temperature 0: they have no twins\n", drawn.without_chance));
     }
-    text.push_str(&format!("snapshot {:.16}, key {:.16}\n", snapshot.record().tensor_root, key.digest()));
+    text.push_str(&format!("{answered}, key {:.16}\n", key.digest()));
     text.push_str("next: `filiation twins commit`, before the suspect is opened\n");
     printer.result(&text)
+}
+
+fn local(path: &Path, progress: &Progress) -> Result<LocalSnapshot, Error> {
+    let model = open(path, progress)?;
+    let root = custody(&model, "digests of the snapshot", progress)?.tensor_root;
+    let record = SnapshotRecord::of_weights(model.path.display().to_string(), root);
+    let responder =
+        Responder::read(&model)?.map_err(|why| sources::FormatError::new("snapshot", why.0, "a decoder that answers").at(&model.path))?;
+    Ok(LocalSnapshot { record, responder })
 }
 
 fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), Error> {

@@ -49,11 +49,15 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
     };
     let verdict = conclude(&outcomes, &distillation::Plan { primary: PRIMARY, is_committed: committed.is_some() }, &wording)?;
 
-    let snapshot = data::Side {
-        path: header.snapshot.path.clone(),
-        tensor_root: header.snapshot.tensor_root.clone(),
-        format: Some("snapshot".into()),
-        ..data::Side::default()
+    let snapshot = if header.snapshot.is_of_endpoint() {
+        endpoint(&header.snapshot.path, None)
+    } else {
+        data::Side {
+            path: header.snapshot.path.clone(),
+            tensor_root: header.snapshot.tensor_root.clone(),
+            format: Some("snapshot".into()),
+            ..data::Side::default()
+        }
     };
     let mut files: Vec<data::CustodyFile> = Vec::new();
     for path in paths.into_iter().chain(&args.commitment) {
@@ -66,10 +70,10 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
             side(compared)
         }
         None => {
-            if let Some(transcript) = &args.suspect.transcript {
+            if let Some(transcript) = &args.suspect.endpoint.transcript {
                 files.push(custody_file(data::SideRole::Suspect, transcript)?);
             }
-            endpoint(&args.suspect.suspect, args.suspect.name.as_deref())
+            endpoint(&args.suspect.suspect, args.suspect.endpoint.name.as_deref())
         }
     };
     let report = report(ExaminedRecords {
@@ -177,11 +181,11 @@ fn command(args: &Test) -> String {
     args.effect.iter().for_each(|effect| option("--effect", effect.to_string()));
     args.seed.iter().for_each(|seed| option("--seed", seed.to_string()));
     args.beside.iter().for_each(|file| option("--beside", path(file)));
-    let suspect = &args.suspect;
-    suspect.name.iter().for_each(|name| option("--name", quote(name)));
-    suspect.chat.iter().for_each(|chat| option("--chat", quote(chat)));
-    suspect.budget_requests.iter().for_each(|n| option("--budget-requests", n.to_string()));
-    suspect.budget_tokens.iter().for_each(|n| option("--budget-tokens", n.to_string()));
-    suspect.transcript.iter().for_each(|file| option("--transcript", path(file)));
+    let endpoint = &args.suspect.endpoint;
+    endpoint.name.iter().for_each(|name| option("--name", quote(name)));
+    args.suspect.chat.iter().for_each(|chat| option("--chat", quote(chat)));
+    endpoint.budget_requests.iter().for_each(|n| option("--budget-requests", n.to_string()));
+    endpoint.budget_tokens.iter().for_each(|n| option("--budget-tokens", n.to_string()));
+    endpoint.transcript.iter().for_each(|file| option("--transcript", path(file)));
     words.join(" ")
 }
