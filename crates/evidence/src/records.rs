@@ -3,6 +3,7 @@
 
 mod answers;
 mod order;
+mod partial;
 mod samples;
 mod twins;
 mod watermark;
@@ -11,6 +12,7 @@ use crate::card::Card;
 use crate::method::{MethodError, Outcome};
 pub use answers::{Answers, ControlAnswers, OneAnswerEach};
 pub use order::{OrderScores, ReadDocument};
+pub use partial::PartialLogits;
 pub use samples::{PromptSamples, Sample, Samples};
 pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
 pub use watermark::{MarkEvidence, MarkTest, MarkedTexts, MeanScores, Radioactivity, Reading, TokenText};
@@ -26,6 +28,8 @@ pub struct Records<'a> {
     pub radioactivity: Option<&'a Radioactivity>,
     /// Documents of a kept training order, as the suspect finds them.
     pub order: Option<&'a OrderScores>,
+    /// What a suspect says of some tokens, and the output layers that may have given it.
+    pub partial: Option<&'a PartialLogits>,
     /// One answer each of several models to the same prompts.
     pub answers: Option<&'a Answers>,
     /// Several answers each of two sources to the same prompts.

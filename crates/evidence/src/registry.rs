@@ -6,6 +6,7 @@ use crate::methods::activations::attention_residual::AttentionResidual;
 use crate::methods::activations::cka::Cka;
 use crate::methods::activations::unit_matching::UnitMatching as ActivationUnitMatching;
 use crate::methods::logits::image::Image;
+use crate::methods::logits::partial_image::PartialImage;
 use crate::methods::logits::residual::Residual;
 use crate::methods::text::agreement::Agreement;
 use crate::methods::text::equality::Equality;
@@ -46,7 +47,8 @@ pub static METHODS: &[&dyn Method] = &[
 ];
 
 /// Methods that look at what was said and kept instead of at two models.
-pub static RECORD_METHODS: &[&dyn RecordMethod] = &[&ReleasedTwin, &TextWatermark, &TextRadioactivity, &Palimpsest, &Agreement, &Equality];
+pub static RECORD_METHODS: &[&dyn RecordMethod] =
+    &[&ReleasedTwin, &TextWatermark, &TextRadioactivity, &Palimpsest, &Agreement, &PartialImage, &Equality];
 
 /// The cards of all methods.
 pub fn cards() -> impl Iterator<Item = &'static Card> {

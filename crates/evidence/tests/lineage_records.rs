@@ -14,13 +14,17 @@ fn cards_are_complete_and_ids_unique() {
         let sections = card.sections();
         assert_eq!(sections.iter().map(|(heading, _)| *heading).collect::<Vec<_>>(), HEADINGS, "{}", card.id);
         assert!(sections.iter().all(|(_, text)| !text.is_empty()), "{}", card.id);
-        assert!(card.needs == Preparation::Records && card.access[0] == Access::Text && card.id.starts_with("text."), "{}", card.id);
+        let is_of_logits = card.id == "logits.partial-image";
+        let (access, family) = if is_of_logits { (Access::Logits, "logits.") } else { (Access::Text, "text.") };
+        assert!(card.needs == Preparation::Records && card.access[0] == access && card.id.starts_with(family), "{}", card.id);
     }
 }
 
 #[test]
 fn lineage_from_answers_says_that_it_is_no_distillation() {
-    for method in RECORD_METHODS.iter().filter(|method| ["text.palimpsest", "text.agreement"].contains(&method.card().id)) {
+    for method in
+        RECORD_METHODS.iter().filter(|method| ["text.palimpsest", "text.agreement", "logits.partial-image"].contains(&method.card().id))
+    {
         assert!(method.card().section("Question").contains("Weight lineage only"), "{}", method.card().id);
         assert_eq!(method.card().question.name(), "derivation");
     }

@@ -61,6 +61,8 @@ pub enum Command {
     Palimpsest(lineage::Palimpsest),
     /// Does the suspect answer like the reference, more than like any control? Weight lineage only.
     Agreement(lineage::Agreement),
+    /// Could the reference's output layer have given what an endpoint says of some tokens? Weight lineage only.
+    Image(lineage::Image),
     /// Does an endpoint answer like the model that it claims to serve?
     Equality(lineage::Equality),
     /// What a method tests, survives and fails on.

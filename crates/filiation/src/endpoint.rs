@@ -76,3 +76,8 @@ pub(crate) fn reply(session: &mut Session, id: &str, prompt: &str, chat: &Chat, 
         }
     }
 }
+
+/// A token without the mark of a space before it, which every server shows in its own way.
+pub(crate) fn bare(token: &str) -> &str {
+    token.trim_start_matches(['\u{2581}', '\u{120}']).trim()
+}

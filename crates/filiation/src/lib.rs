@@ -78,6 +78,7 @@ fn execute(cli: &Cli, printer: &Printer) -> Result<ExitCode, Error> {
         Command::Controls { command } => commands::controls::run(command, printer, &progress)?,
         Command::Palimpsest(args) => commands::palimpsest::run(args, printer, &progress)?,
         Command::Agreement(args) => commands::agreement::run(args, printer, &progress)?,
+        Command::Image(args) => commands::image::run(args, printer, &progress)?,
         Command::Equality(args) => commands::equality::run(args, printer, &progress)?,
         Command::Explain(args) => commands::explain::run(args, printer)?,
         Command::Lab { command: cli::Lab::Disguise(args) } => commands::lab::disguise(args, printer, &progress)?,

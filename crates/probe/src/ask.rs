@@ -36,6 +36,8 @@ pub struct Ask {
     pub seed: Option<u64>,
     /// Alternatives of each token, with their log-probabilities.
     pub top_logprobs: Option<u32>,
+    /// Added to the logits of these tokens, by the ids that the server's tokenizer gives them.
+    pub logit_bias: Vec<(u32, f64)>,
 }
 
 /// What was answered.
@@ -56,7 +58,7 @@ pub struct Reply {
 impl Ask {
     /// Asks for tokens at a temperature, and for nothing else.
     pub fn new(mode: Mode, temperature: f64, max_tokens: u64) -> Self {
-        Self { mode, temperature, top_p: None, max_tokens, stop: None, seed: None, top_logprobs: None }
+        Self { mode, temperature, top_p: None, max_tokens, stop: None, seed: None, top_logprobs: None, logit_bias: Vec::new() }
     }
 
     fn path(&self) -> &'static str {
@@ -85,6 +87,9 @@ impl Ask {
         }
         if let Some(seed) = self.seed {
             set("seed", seed.into());
+        }
+        if !self.logit_bias.is_empty() {
+            set("logit_bias", self.logit_bias.iter().map(|(id, bias)| (id.to_string(), Value::from(*bias))).collect::<Map<_, _>>().into());
         }
         match (self.mode, self.top_logprobs) {
             (_, None) => (),

@@ -8,6 +8,7 @@ pub(crate) mod activations {
 }
 pub(crate) mod logits {
     pub(crate) mod image;
+    pub(crate) mod partial_image;
     pub(crate) mod residual;
 }
 pub(crate) mod text {

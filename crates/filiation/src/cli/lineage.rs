@@ -1,6 +1,8 @@
-//! Arguments of `palimpsest`, `agreement` and `equality`: lineage and identity from what models answer.
+//! Arguments of `palimpsest`, `agreement`, `image` and `equality`: lineage and identity from what models answer.
 
 use super::Format;
+use super::probe::Way;
+use super::suspect::SuspectArgs;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -47,6 +49,37 @@ pub struct Agreement {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Of the prompts that are invented.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `image`.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// The model that is claimed to be the origin: a weight file, a folder, or the id of a model in the Hub cache.
+    pub reference: PathBuf,
+    /// The model that is questioned.
+    #[command(flatten)]
+    pub suspect: SuspectArgs,
+    /// An independent model with the reference's tokens; can be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub control: Vec<PathBuf>,
+    /// Tokens that the endpoint shows at a time, the anchor that joins them included; its `logprobs` or `top_logprobs`.
+    #[arg(long, value_name = "K", default_value_t = 20)]
+    pub top_logprobs: u32,
+    /// Tokens that are asked for; three halves of the width of the reference's stream unless given.
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// Prompts, drawn from the invented dialogues.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub n: u64,
+    /// Ask as a user's message, in the server's own marks, instead of by the text as it is.
+    #[arg(long, value_enum, default_value_t = Way::Completions)]
+    pub mode: Way,
+    /// How to print the finding.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Of the prompts.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }

@@ -1,6 +1,7 @@
 //! `filiation equality MODEL ENDPOINT`: do two sources answer alike?
 
 use crate::cli::lineage::Equality;
+use crate::endpoint::bare;
 use crate::models::open_weights;
 use crate::one_finding::observe_and_print;
 use crate::printer::Printer;
@@ -66,7 +67,7 @@ fn file(path: &Path) -> Result<Option<ByPrompt>, Error> {
     }
     let mut samples = ByPrompt::new();
     for line in json_lines::read::<Line>(path, "`{\"prompt\", \"reply\"}`, with a `\"logprob\"` and a `\"first\"` or without")? {
-        let first = line.first.map(|first| (bare(&first.token), first.logprob));
+        let first = line.first.map(|first| (bare(&first.token).to_owned(), first.logprob));
         samples.entry(line.prompt).or_default().push(Sample { reply: line.reply, logprob: line.logprob, first });
     }
     Ok(Some(samples))
@@ -99,17 +100,14 @@ pub(crate) fn sampled(
         let sum: f64 = answer.logprobs.iter().copied().map(f64::from).sum();
         let logprob = (!answer.logprobs.is_empty()).then(|| sum / answer.logprobs.len() as f64);
         let first = match (answer.tokens.first(), answer.logprobs.first()) {
-            (Some(&token), Some(&logprob)) => Some((bare(&responder.tokenizer.decode(&[token]).map_err(refused)?), f64::from(logprob))),
+            (Some(&token), Some(&logprob)) => {
+                Some((bare(&responder.tokenizer.decode(&[token]).map_err(refused)?).to_owned(), f64::from(logprob)))
+            }
             _ => None,
         };
         samples.entry(prompt.clone()).or_default().push(Sample { reply: answer.text, logprob, first });
     }
     Ok(samples)
-}
-
-/// A token without the mark of a space before it, which every server shows in its own way.
-fn bare(token: &str) -> String {
-    token.trim_start_matches(['\u{2581}', '\u{120}']).trim().to_owned()
 }
 
 /// Prompts that both answered.

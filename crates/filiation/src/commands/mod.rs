@@ -10,6 +10,7 @@ pub(crate) mod controls;
 pub(crate) mod distil;
 pub(crate) mod equality;
 pub(crate) mod explain;
+pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod methods;

@@ -31,15 +31,19 @@ impl Taps for Heard<'_> {
     }
 }
 
-/// `/completions` with `echo` and `logprobs`, as OpenAI described it: what a model on this machine gives to a text's own tokens, and one token more.
+/// `/completions` as OpenAI described it, of a model on this machine: with `echo` what it gives to a text's own tokens, and one token more; else the most
+/// probable next tokens, after `logit_bias`.
 fn serve(folder: &Path) -> Server {
     let model = Model::open(folder).unwrap();
     let tokenizer = Tokenizer::of(&model).unwrap();
     Server::answering(move |request: &Request| {
         let asked: Value = serde_json::from_str(&request.body).unwrap();
-        assert_eq!((&asked["echo"], &asked["max_tokens"]), (&json!(true), &json!(1)), "{asked}");
+        assert_eq!(asked["max_tokens"], 1, "{asked}");
         let text = asked["prompt"].as_str().unwrap();
         let encoded = tokenizer.encode(text).unwrap();
+        if asked["echo"] != true {
+            return next_tokens(&model, &tokenizer, &encoded.ids, &asked);
+        }
         let heard = Heard { tokens: &encoded.ids, logprobs: Mutex::new(vec![None; encoded.ids.len()]) };
         Network::open(&model).unwrap().run(&[encoded.ids.as_slice()], &heard, &|_| ()).unwrap();
         let mut logprobs = heard.logprobs.into_inner().unwrap();
@@ -53,6 +57,43 @@ fn serve(folder: &Path) -> Server {
         let choice = json!({"index": 0, "text": format!("{text}!"), "logprobs": logprobs, "finish_reason": "length"});
         Do::status(200, &json!({"choices": [choice], "usage": usage}).to_string())
     })
+}
+
+/// Log-probabilities of every next token.
+struct Next(Mutex<Vec<f64>>);
+
+impl Taps for Next {
+    fn wanted(&self) -> Wanted {
+        Wanted { logits: true, ..Wanted::default() }
+    }
+
+    fn logit_positions(&self, _: usize, n: usize) -> Vec<usize> {
+        vec![n - 1]
+    }
+
+    fn logits(&self, _: usize, _: usize, values: &[f32]) {
+        *self.0.lock().unwrap() = values.iter().copied().map(f64::from).collect();
+    }
+}
+
+fn next_tokens(model: &Model, tokenizer: &Tokenizer, ids: &[u32], asked: &Value) -> Do {
+    let next = Next(Mutex::default());
+    Network::open(model).unwrap().run(&[ids], &next, &|_| ()).unwrap();
+    let mut logits = next.0.into_inner().unwrap();
+    for (id, bias) in asked["logit_bias"].as_object().into_iter().flatten() {
+        logits[id.parse::<usize>().unwrap()] += bias.as_f64().unwrap();
+    }
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum = most + logits.iter().map(|logit| (logit - most).exp()).sum::<f64>().ln();
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+    let name = |id: usize| tokenizer.decode(&[id as u32]).unwrap();
+    let shown = order.iter().take(asked["logprobs"].as_u64().unwrap() as usize);
+    let top: serde_json::Map<String, Value> = shown.map(|&id| (name(id), json!(logits[id] - sum))).collect();
+    let first = name(order[0]);
+    let logprobs = json!({"tokens": [first], "token_logprobs": [logits[order[0]] - sum], "text_offset": [0], "top_logprobs": [top]});
+    let choice = json!({"index": 0, "text": first, "logprobs": logprobs, "finish_reason": "length"});
+    Do::status(200, &json!({"choices": [choice], "usage": {"total_tokens": ids.len() + 1}}).to_string())
 }
 
 fn done(args: &[&str]) -> Run {
@@ -120,4 +161,46 @@ fn a_served_student_of_released_replies_is_told_from_those_of_unreleased_ones_of
         let found = tested(name, &path(replies), fraction);
         assert!(conclusion(&found) != "supports-distillation" && log10_p(&found) > -2.0, "{name}: {}", log10_p(&found));
     }
+}
+
+#[test]
+fn an_endpoint_that_shows_a_few_tokens_at_a_time_shows_whose_output_layer_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(&crate::root().join(TEACHER));
+    let transcript = folder.path().join("transcript.jsonl").display().to_string();
+    let found = |reference: &str, more: &[&str]| {
+        let asked = ["image", reference, &server.url, "--name", "m", "--budget-requests", "900", "--budget-tokens", "900000", "--n", "6"];
+        filiation(&[&asked, &["--transcript", &transcript, "--top-logprobs", "30", "--format", "json", "--quiet"], more].concat())
+    };
+    let own = found(TEACHER, &["--control", PUBLIC_BASE]).json();
+    assert!(own["statistic"].as_f64().unwrap() > 1.0 - 1e-6 && own["log10P"].is_null(), "{own}");
+    let control = own["parts"].as_array().unwrap().iter().find(|part| part["label"] == format!("inside {PUBLIC_BASE}")).unwrap();
+    assert!(control["value"].as_f64().unwrap() < 0.95, "{own}");
+    // 144 tokens, one of them in every question of 30.
+    assert_eq!(server.requests().len(), 6 * 143usize.div_ceil(29));
+    // Another reference with the same tokens asks nothing anew.
+    let other = found(PUBLIC_BASE, &[]).json();
+    assert!((other["statistic"].as_f64().unwrap() - control["value"].as_f64().unwrap()).abs() < 1e-9, "{other}");
+    assert_eq!(server.requests().len(), 6 * 143usize.div_ceil(29));
+    // The weights themselves say what their endpoint says.
+    let here = filiation(&["image", TEACHER, TEACHER, "--n", "6", "--format", "json", "--quiet"]).json();
+    assert!(here["statistic"].as_f64().unwrap() > 1.0 - 1e-6, "{here}");
+    let short = filiation(&[
+        "image",
+        TEACHER,
+        &server.url,
+        "--name",
+        "m",
+        "--budget-requests",
+        "9",
+        "--budget-tokens",
+        "9",
+        "--transcript",
+        "none",
+        "--n",
+        "6",
+    ]);
+    assert!(short.code == 2 && short.stderr.contains("found a budget of 9, expected at least 48"), "{short}");
+    let few = filiation(&["image", TEACHER, TEACHER, "--tokens", "100"]);
+    assert!(few.code == 1 && few.stderr.contains("expected at least 120"), "{few}");
 }

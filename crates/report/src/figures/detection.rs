@@ -12,7 +12,7 @@ pub struct DetectionCurve {
     pub points: Vec<(f64, f64)>,
 }
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 830.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 74.0;
 /// The names stand right of it.
