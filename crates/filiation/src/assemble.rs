@@ -12,6 +12,7 @@ use files::custody_files;
 use forward::PromptSet;
 use report::data;
 use sources::TensorSource;
+use sources::digest::Custody;
 use stats::{NullDistribution, PValue};
 use std::collections::BTreeMap;
 use verdict::calibration::Likelihood;

@@ -15,7 +15,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 /// The frame of every page, the pages in it, and what they share.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("page.html", include_str!("html/page.html")),
     ("report.html", include_str!("html/report.html")),
     ("claim.html", include_str!("html/claim.html")),

@@ -1,7 +1,7 @@
 //! `filiation agreement REFERENCE SUSPECT --control MODEL…`: whom does the suspect answer like?
 
 use crate::cli::lineage::Agreement;
-use crate::endpoint::{is_url, refuse_options};
+use crate::endpoint::{bare, is_url, refuse_options};
 use crate::models::open_weights;
 use crate::one_finding::observe_and_print;
 use crate::printer::Printer;
@@ -127,7 +127,7 @@ fn kept(path: &Path, chat: Chat) -> Result<Suspected, Error> {
 
 /// Without what servers and tokenizers show differently: spaces round a token, and the mark after which an answer is over.
 fn words(answers: OneAnswerEach, chat: &Chat) -> OneAnswerEach {
-    answers.into_iter().map(|answer| answer.map(|answer| chat.answer(&answer).trim().to_owned())).collect()
+    answers.into_iter().map(|answer| answer.map(|answer| bare(chat.answer(&answer)).to_owned())).collect()
 }
 
 /// What a model goes on from.

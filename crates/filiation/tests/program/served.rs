@@ -25,7 +25,7 @@ impl Taps for Heard<'_> {
 
     fn logits(&self, _: usize, position: usize, values: &[f32]) {
         let Some(&next) = self.tokens.get(position + 1) else { return };
-        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let most = values.iter().copied().max_by(f32::total_cmp).unwrap();
         let sum: f64 = values.iter().map(|value| f64::from(value - most).exp()).sum();
         self.logprobs.lock().unwrap()[position + 1] = Some(f64::from(values[next as usize] - most) - sum.ln());
     }
@@ -170,7 +170,7 @@ fn an_endpoint_that_shows_a_few_tokens_at_a_time_shows_whose_output_layer_it_has
     let transcript = folder.path().join("transcript.jsonl").display().to_string();
     let found = |reference: &str, more: &[&str]| {
         let asked = ["image", reference, &server.url, "--name", "m", "--budget-requests", "900", "--budget-tokens", "900000", "--n", "6"];
-        filiation(&[&asked, &["--transcript", &transcript, "--top-logprobs", "30", "--format", "json", "--quiet"], more].concat())
+        filiation(&[&asked[..], &["--transcript", &transcript, "--top-logprobs", "30", "--format", "json", "--quiet"], more].concat())
     };
     let own = found(TEACHER, &["--control", PUBLIC_BASE]).json();
     assert!(own["statistic"].as_f64().unwrap() > 1.0 - 1e-6 && own["log10P"].is_null(), "{own}");
