@@ -83,7 +83,7 @@ fn next_tokens(model: &Model, tokenizer: &Tokenizer, ids: &[u32], asked: &Value)
     for (id, bias) in asked["logit_bias"].as_object().into_iter().flatten() {
         logits[id.parse::<usize>().unwrap()] += bias.as_f64().unwrap();
     }
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let most = logits.iter().copied().max_by(f64::total_cmp).unwrap();
     let sum = most + logits.iter().map(|logit| (logit - most).exp()).sum::<f64>().ln();
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
