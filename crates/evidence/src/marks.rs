@@ -256,7 +256,7 @@ pub(crate) fn synthid(texts: &[TokenText], key: &Synthid, seed: u64) -> Result<O
 /// From the mean bit at each depth. Reference: Dathathri et al., *Nature* 634 (2024), the mean and the weighted mean score.
 fn mean_scores(depths: &[f64]) -> MeanScores {
     let n = depths.len() as f64;
-    let step = 9.0 / (n - 1.0).max(1.0);
+    let step = 9.0 / depths.len().saturating_sub(1).max(1) as f64;
     let weights: Vec<f64> = (0..depths.len()).map(|depth| 10.0 - step * depth as f64).collect();
     let weighted = depths.iter().zip(&weights).map(|(bit, weight)| bit * weight).sum::<f64>() / weights.iter().sum::<f64>();
     MeanScores { mean: depths.iter().sum::<f64>() / n, weighted }

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::cli::endpoint::EndpointArgs;
 use crate::cli::probe::Way;
+use crate::progress::Progress;
 use forward::Chat;
 use probe::{Ask, Budget, Endpoint, Mode, Pace, ProbeError, Reply, Session, SystemClock};
 use serde_json::Value;
@@ -70,7 +71,7 @@ pub(crate) fn reply(session: &mut Session, id: &str, prompt: &str, chat: &Chat, 
     match ask.mode {
         Mode::Chat => session.reply(id, prompt, ask),
         Mode::Completions => {
-            let ask = Ask { stop: Some(chat.end().to_owned()), ..ask.clone() };
+            let ask = Ask { stop: Some(chat.end().to_owned()).filter(|end| !end.is_empty()), ..ask.clone() };
             let reply = session.reply(id, &chat.asked(prompt), &ask)?;
             Ok(Reply { text: chat.answer(&reply.text).to_owned(), ..reply })
         }
@@ -80,4 +81,16 @@ pub(crate) fn reply(session: &mut Session, id: &str, prompt: &str, chat: &Chat, 
 /// A token without the mark of a space before it, which every server shows in its own way.
 pub(crate) fn bare(token: &str) -> &str {
     token.trim_start_matches(['\u{2581}', '\u{120}']).trim()
+}
+
+/// A number as its shortest decimal, as people write it and as a service was sent it: .7 and not .699999988079071.
+pub(crate) fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// Says on stderr what was spent, and the digest that names what was answered.
+pub(crate) fn note_transcript(session: &mut Session, progress: &Progress) -> Result<(), Error> {
+    let (spent, digest) = (session.spent(), session.digest()?);
+    progress.note(&format!("{} requests and {} tokens are spent; SHA-256 of the transcript {digest}", spent.requests, spent.tokens));
+    Ok(())
 }

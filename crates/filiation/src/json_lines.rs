@@ -9,8 +9,18 @@ use std::path::Path;
 
 /// Bytes of a line.
 const MAX_LINE_BYTES: u64 = 16 << 20;
+/// The longest first line that says which form a file has.
+const FIRST_LINE_BYTES: u64 = 1 << 16;
 /// Lines of a file.
 const MAX_LINES: usize = 10_000_000;
+
+/// The schema that the first line of a file names, if it is JSON that names one.
+pub(crate) fn schema(path: &Path) -> Result<Option<String>, Error> {
+    let io = |error| Error::Io { action: "read", path: path.to_owned(), error };
+    let mut first = Vec::new();
+    BufReader::new(File::open(path).map_err(io)?).take(FIRST_LINE_BYTES).read_until(b'\n', &mut first).map_err(io)?;
+    Ok(serde_json::from_slice::<serde_json::Value>(&first).ok().and_then(|line| Some(line["schema"].as_str()?.to_owned())))
+}
 
 /// Every line that is not empty, in its order. `expected` says what a line should be.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<Vec<T>, Error> {

@@ -4,7 +4,7 @@ use crate::cli::suspect::SuspectArgs;
 use crate::cli::{Compare, Inspect};
 use crate::page::{Page, prepare_folder};
 use crate::progress::Progress;
-use crate::suspect::Suspect;
+use crate::suspect::{Suspect, logprobs};
 use crate::{Error, commands, models};
 use forward::{Observation, PromptSet, Scheme, Watermark};
 use report::data::Report;
@@ -45,7 +45,7 @@ pub fn observe(model: &Path, prompts: &PromptSet) -> Result<Observation, Error> 
 
 /// Opens a suspect that says how probable it finds replies; `asked` is what a transcript says it is asked for.
 pub fn suspect(args: &SuspectArgs, asked: &str) -> Result<Suspect, Error> {
-    Suspect::open(args, asked, &forward::Chat::named("dialogues")?, &Progress::Quiet)
+    Suspect::open(args, logprobs(asked), &forward::Chat::named("dialogues")?, &Progress::Quiet)
 }
 
 /// Opens weights by path or Hub id, with all their digests.

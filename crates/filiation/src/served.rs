@@ -1,6 +1,6 @@
 //! A snapshot that is served: the owner's own service draws the twins of its replies.
 
-use crate::endpoint::reply;
+use crate::endpoint::{decimal, reply};
 use ::twins::{Asked, Snapshot, SnapshotRecord, TwinError, Utterance};
 use forward::{Chat, FinishReason};
 use probe::{Ask, Mode, ProbeError, Reply, Session};
@@ -87,11 +87,6 @@ impl Snapshot for ServedSnapshot {
         });
         said.collect()
     }
-}
-
-/// A number as its shortest decimal, which is what the log says and what the service was sent: .7 and not .699999988079071.
-fn decimal(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
 fn shown(text: &Option<String>) -> String {

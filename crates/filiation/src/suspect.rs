@@ -2,12 +2,12 @@
 
 use crate::Error;
 use crate::cli::suspect::SuspectArgs;
-use crate::endpoint::{is_url, refuse_options, session};
+use crate::endpoint::{is_url, note_transcript, refuse_options, session};
 use crate::models::{Compared, digested_weights};
 use crate::progress::Progress;
 use forward::{Chat, LocalScorer, Score, ScoreError, Scored, Scorer};
-use probe::EndpointScorer;
-use serde_json::json;
+use probe::{EndpointScorer, Session};
+use serde_json::{Value, json};
 use sources::Model;
 use std::path::Path;
 
@@ -28,14 +28,36 @@ enum Place {
 pub enum SuspectScorer<'a> {
     /// Weights on this machine.
     Local(Box<LocalScorer<'a>>),
-    /// An endpoint.
+    /// An endpoint, and the marks that it reads texts with.
+    Endpoint(&'a EndpointScorer, &'a Chat),
+}
+
+/// Who reads texts, with whatever marks.
+#[derive(Clone, Copy)]
+pub(crate) enum Reader<'a> {
+    Weights(&'a Model),
     Endpoint(&'a EndpointScorer),
 }
 
+impl Reader<'_> {
+    /// A scorer that reads with the marks of a chat.
+    pub(crate) fn scorer<'s>(&'s self, chat: &'s Chat) -> Result<SuspectScorer<'s>, ScoreError> {
+        Ok(match self {
+            Self::Weights(model) => SuspectScorer::Local(Box::new(LocalScorer::open(model, chat)?)),
+            Self::Endpoint(scorer) => SuspectScorer::Endpoint(scorer, chat),
+        })
+    }
+}
+
+/// What a transcript says of questions how probable given texts are: what they are for.
+pub(crate) fn logprobs(purpose: &str) -> Value {
+    json!({ "ask": "logprobs", "for": purpose })
+}
+
 impl Suspect {
-    /// Opens weights and digests them, or a session with an endpoint; `asked` is what the transcript says it is asked for, `chat` the marks
-    /// where the arguments name none.
-    pub(crate) fn open(args: &SuspectArgs, asked: &str, chat: &Chat, progress: &Progress) -> Result<Self, Error> {
+    /// Opens weights and digests them, or a session with an endpoint; `asked` is the object by which a transcript says what it is asked for,
+    /// `chat` the marks where the arguments name none.
+    pub(crate) fn open(args: &SuspectArgs, asked: Value, chat: &Chat, progress: &Progress) -> Result<Self, Error> {
         let chat = args.chat.as_deref().map_or_else(|| Ok(chat.clone()), Chat::named)?;
         if is_url(&args.suspect) {
             return Self::elsewhere(args, chat, asked);
@@ -45,8 +67,10 @@ impl Suspect {
         Ok(Self { label: args.suspect.clone(), chat, place: Place::Here(Box::new(compared)) })
     }
 
-    fn elsewhere(args: &SuspectArgs, chat: Chat, asked: &str) -> Result<Self, Error> {
-        let asked = json!({ "ask": "logprobs", "for": asked, "chat": chat });
+    fn elsewhere(args: &SuspectArgs, chat: Chat, mut asked: Value) -> Result<Self, Error> {
+        if let Some(asked) = asked.as_object_mut() {
+            asked.insert("chat".into(), json!(chat));
+        }
         let session = session(&args.suspect, &args.endpoint, "suspect", asked)?;
         let label = format!("{} at {}", session.endpoint().model(), session.endpoint().url());
         let scorer = Box::new(EndpointScorer::new(session, chat.clone()));
@@ -62,8 +86,29 @@ impl Suspect {
             Place::Here(compared) => {
                 Ok(SuspectScorer::Local(Box::new(LocalScorer::open(&compared.model, &self.chat).map_err(ScoreError::from)?)))
             }
-            Place::Elsewhere { scorer } => Ok(SuspectScorer::Endpoint(scorer)),
+            Place::Elsewhere { scorer } => Ok(SuspectScorer::Endpoint(scorer, &self.chat)),
         }
+    }
+
+    /// Who reads texts with other marks than those of [`Self::chat`].
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        match &self.place {
+            Place::Here(compared) => Reader::Weights(&compared.model),
+            Place::Elsewhere { scorer } => Reader::Endpoint(scorer),
+        }
+    }
+
+    /// Asks an endpoint something in words; `None` where the weights are here.
+    pub(crate) fn in_session<T>(&self, ask: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        match &self.place {
+            Place::Here(_) => None,
+            Place::Elsewhere { scorer } => Some(scorer.in_session(ask)),
+        }
+    }
+
+    /// Says on stderr what was spent on an endpoint, and the digest that names what it answered.
+    pub(crate) fn note_transcript(&self, progress: &Progress) -> Result<(), Error> {
+        self.in_session(|session| note_transcript(session, progress)).unwrap_or(Ok(()))
     }
 
     /// For custody: the tensor root of weights, or SHA-256 of the transcript as it stands now.
@@ -103,7 +148,7 @@ impl Scorer for SuspectScorer<'_> {
     fn score(&self, texts: &[Scored<'_>], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Option<Score>>, ScoreError> {
         match self {
             Self::Local(scorer) => scorer.score(texts, advance),
-            Self::Endpoint(scorer) => scorer.score(texts, advance),
+            Self::Endpoint(scorer, chat) => scorer.score_as(chat, texts, advance),
         }
     }
 }

@@ -50,6 +50,11 @@ impl Chat {
         Self::parse(text).map_err(|error| error.at(path))
     }
 
+    /// A chat without marks: a text is read as it is.
+    pub fn bare() -> Self {
+        Self { user: String::new(), assistant: String::new(), answer: String::new(), end: String::new() }
+    }
+
     /// The shipped names.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMED.iter().map(|(name, _)| *name)
@@ -96,7 +101,10 @@ impl Chat {
 
     /// The answer inside what a model wrote, without what marks its beginning and end.
     pub fn answer<'a>(&self, written: &'a str) -> &'a str {
-        let written = written.split_once(&self.end).map_or(written, |(answer, _)| answer);
+        let written = match self.end.as_str() {
+            "" => written,
+            end => written.split_once(end).map_or(written, |(answer, _)| answer),
+        };
         written.strip_prefix(&self.answer).unwrap_or(written)
     }
 
@@ -119,6 +127,12 @@ mod tests {
             assert_eq!(chat.answer(&chat.answered("said")), "said", "{name}");
             assert!(!chat.asked("q").ends_with(' '), "{name}: tokens begin with their space");
         }
+    }
+
+    #[test]
+    fn a_chat_without_marks_changes_nothing() {
+        let bare = Chat::bare();
+        assert_eq!((bare.asked("q").as_str(), bare.answered("said").as_str(), bare.answer(" said\n")), ("q", "said", " said\n"));
     }
 
     #[test]

@@ -115,7 +115,8 @@ impl Responder {
     /// Tokens after which a reply is over: those that the configuration names, and those whose text holds the chat's end.
     fn stop(&self, chat: &Chat) -> Vec<u32> {
         let ids = self.tokenizer.ids().min(u32::try_from(self.sampler.vocabulary()).unwrap_or(u32::MAX));
-        let ends = |id: &u32| self.eos.contains(id) || self.tokenizer.decode(&[*id]).is_ok_and(|text| text.contains(chat.end()));
+        let holds_end = |text: String| !chat.end().is_empty() && text.contains(chat.end());
+        let ends = |id: &u32| self.eos.contains(id) || self.tokenizer.decode(&[*id]).is_ok_and(holds_end);
         (0..ids).filter(ends).collect()
     }
 }

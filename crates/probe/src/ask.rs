@@ -69,7 +69,7 @@ impl Ask {
     }
 
     /// What is sent.
-    fn request(&self, model: &str, prompt: &str) -> Value {
+    pub(crate) fn request(&self, model: &str, prompt: &str) -> Value {
         let mut request = Map::new();
         let mut set = |key: &str, value: Value| drop(request.insert(key.to_owned(), value));
         set("model", model.into());

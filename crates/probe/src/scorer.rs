@@ -43,12 +43,37 @@ impl EndpointScorer {
     /// # Errors
     /// If it cannot be read.
     pub fn digest(&self) -> Result<String, ProbeError> {
-        self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner).session.digest()
+        self.in_session(Session::digest)
+    }
+
+    /// Asks something else in the same session.
+    pub fn in_session<T>(&self, ask: impl FnOnce(&mut Session) -> T) -> T {
+        ask(&mut self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner).session)
+    }
+
+    /// As [`Scorer::score`], with the marks of another chat.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    pub fn score_as(&self, chat: &Chat, texts: &[Scored<'_>], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Option<Score>>, ScoreError> {
+        let mut asking = self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut scores = Vec::with_capacity(texts.len());
+        for (index, scored) in texts.iter().enumerate() {
+            let asked = chat.asked(scored.prompt);
+            let reply = match scored.finish_reason {
+                FinishReason::Stop => chat.answered(scored.reply),
+                FinishReason::Length => chat.broken_off(scored.reply),
+            };
+            let score = if reply.is_empty() { Ok(None) } else { asking.score(&index.to_string(), &format!("{asked}{reply}"), asked.len()) };
+            scores.push(score.map_err(|error| ScoreError::Remote { message: error.to_string(), hint: error.hint().map(str::to_owned) })?);
+            advance(1);
+        }
+        Ok(scores)
     }
 
     /// What was spent, by earlier runs of the transcript too.
     pub fn spent(&self) -> Spent {
-        self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner).session.spent()
+        self.in_session(|session| session.spent())
     }
 }
 
@@ -160,18 +185,6 @@ fn no_logprobs(url: &str, error: &ProbeError) -> ProbeError {
 
 impl Scorer for EndpointScorer {
     fn score(&self, texts: &[Scored<'_>], advance: &(dyn Fn(u64) + Sync)) -> Result<Vec<Option<Score>>, ScoreError> {
-        let mut asking = self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut scores = Vec::with_capacity(texts.len());
-        for (index, scored) in texts.iter().enumerate() {
-            let asked = self.chat.asked(scored.prompt);
-            let reply = match scored.finish_reason {
-                FinishReason::Stop => self.chat.answered(scored.reply),
-                FinishReason::Length => self.chat.broken_off(scored.reply),
-            };
-            let score = if reply.is_empty() { Ok(None) } else { asking.score(&index.to_string(), &format!("{asked}{reply}"), asked.len()) };
-            scores.push(score.map_err(|error| ScoreError::Remote { message: error.to_string(), hint: error.hint().map(str::to_owned) })?);
-            advance(1);
-        }
-        Ok(scores)
+        self.score_as(&self.chat, texts, advance)
     }
 }

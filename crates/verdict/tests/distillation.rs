@@ -218,8 +218,18 @@ fn marked(green: u32) -> Vec<(&'static Card, Outcome)> {
         p_value: once,
     };
     let evidence = MarkEvidence { scheme: "kgw".into(), key_digest: "00".into(), texts: Some(test), reading: None, p_value: once };
-    let explanation = Explanation::leaf("numbers", z, "1", "");
-    let observation = Observation { marks: Some(Box::new(evidence)), ..Observation::new(z, n as usize, Some(once), explanation) };
+    let observation = Observation {
+        statistic: z,
+        n: n as usize,
+        p_value: Some(once),
+        explanation: Explanation { label: "numbers".into(), value: Some(z), unit: "1", ..Explanation::default() },
+        relations: Vec::new(),
+        blocks: Vec::new(),
+        profile: None,
+        attention: None,
+        twins: None,
+        marks: Some(Box::new(evidence)),
+    };
     let method = RECORD_METHODS.iter().find(|method| method.card().id == RADIOACTIVITY).unwrap();
     vec![(method.card(), Outcome::Observed(observation))]
 }

@@ -12,9 +12,10 @@ pub struct Palimpsest {
     /// The order in which the reference read its data, drawn at random by its owner: JSON lines `{"text"}` or `{"prompt", "reply"}`, each with a
     /// `"position"` unless the lines stand in the order.
     pub order: PathBuf,
-    /// The model that is questioned: a weight file, a folder, or the id of a model in the Hub cache.
-    pub suspect: PathBuf,
-    /// A model that did not read in this order, in the same forms; what it finds likely is taken away. Can be given several times, and several of
+    /// The model that is questioned; an endpoint must give log-probabilities of given text.
+    #[command(flatten)]
+    pub suspect: SuspectArgs,
+    /// A model that did not read in this order, a file or folder; what it finds likely is taken away. Can be given several times, and several of
     /// the reference's own recipe and data find more.
     #[arg(long, value_name = "MODEL", required = true)]
     pub base: Vec<PathBuf>,
@@ -31,8 +32,9 @@ pub struct Palimpsest {
 pub struct Agreement {
     /// The model that is claimed to be the origin: a weight file, a folder, or the id of a model in the Hub cache.
     pub reference: PathBuf,
-    /// The model that is questioned, in the same forms.
-    pub suspect: PathBuf,
+    /// The model that is questioned, or a transcript of `filiation probe` (`.jsonl`) that has its answers: then its prompts are asked.
+    #[command(flatten)]
+    pub suspect: SuspectArgs,
     /// An independent model; can be given several times.
     #[arg(long, value_name = "MODEL", required_unless_present = "sibling")]
     pub control: Vec<PathBuf>,
@@ -88,10 +90,15 @@ pub struct Image {
 #[derive(Debug, Args)]
 pub struct Equality {
     /// The model that an endpoint claims to serve: a file of samples (`.jsonl`, JSON lines `{"prompt", "reply"}`, several a prompt, with a
-    /// `"logprob"`, a token's on average, and a `"first": {"token", "logprob"}` where they are known), or a model on this machine, which is sampled.
+    /// `"logprob"`, a token's on average, and a `"first": {"token", "logprob"}` where they are known; or a transcript of
+    /// `filiation probe --ask reply`), or a model on this machine, which is sampled.
     pub model: PathBuf,
-    /// What the endpoint answered, in the same forms.
-    pub endpoint: PathBuf,
+    /// The endpoint: what it answered, in the same forms or as a transcript of `filiation probe --ask reply`; or its address.
+    #[command(flatten)]
+    pub suspect: SuspectArgs,
+    /// Which way an endpoint is asked: `chat` unless given; `completions` sends the marks of `--chat`.
+    #[arg(long, value_enum)]
+    pub mode: Option<Way>,
     /// Prompts that are invented where both are models; else those of the file are asked.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub n: u64,

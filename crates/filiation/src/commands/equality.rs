@@ -1,7 +1,7 @@
 //! `filiation equality MODEL ENDPOINT`: do two sources answer alike?
 
 use crate::cli::lineage::Equality;
-use crate::endpoint::bare;
+use crate::endpoint::{bare, decimal, is_url, mode, note_transcript, refuse_options, reply, session, without_endpoint};
 use crate::models::open_weights;
 use crate::one_finding::observe_and_print;
 use crate::printer::Printer;
@@ -10,7 +10,9 @@ use crate::{Error, json_lines};
 use evidence::{PromptSamples, Records, Sample, Samples};
 use forward::{Chat, Responder, Sampling};
 use lab::dialogues::Dialogues;
+use probe::{Ask, KeptReplies, KeptReply, Mode, TRANSCRIPT_SCHEMA, TokenLogprob};
 use serde::Deserialize;
+use serde_json::json;
 use sources::{FormatError, Model};
 use stats::sampling;
 use std::collections::BTreeMap;
@@ -43,34 +45,142 @@ pub(crate) struct Asking {
     pub(crate) seed: u64,
 }
 
+/// How the other side is to be asked, where a transcript says so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct How {
+    mode: Mode,
+    sampling: Sampling,
+}
+
+/// Answers that are there already.
+struct Kept {
+    samples: ByPrompt,
+    /// Of a transcript; a file of samples does not say.
+    how: Option<How>,
+}
+
 pub(crate) fn run(args: &Equality, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let dialogues = Dialogues::shipped().map_err(lab::LabError::from)?;
-    let (model, endpoint) = (file(&args.model)?, file(&args.endpoint)?);
+    let suspect = &args.suspect;
+    let (model, endpoint) = (kept(&args.model)?, if is_url(&suspect.suspect) { None } else { kept(Path::new(&suspect.suspect))? });
+    let is_both = model.is_some() && endpoint.is_some();
+    if endpoint.is_some() {
+        refuse_options(&suspect.endpoint, "file of answers")?;
+    }
+    if args.mode.is_some() && !is_url(&suspect.suspect) {
+        return Err(without_endpoint("--mode", "source"));
+    }
     let prompts: Vec<String> = match model.as_ref().or(endpoint.as_ref()) {
-        Some(samples) => samples.keys().cloned().collect(),
+        Some(kept) => kept.samples.keys().cloned().collect(),
         None => (0..args.n).map(|index| dialogues.prompt(args.seed, index)).collect(),
     };
+    let stated = model.as_ref().or(endpoint.as_ref()).and_then(|kept| kept.how);
     let sampling = Sampling { temperature: args.temperature, top_p: None, max_tokens: args.max_tokens };
-    let asking = Asking { sampling, samples: args.samples, seed: args.seed };
-    let of = |file: Option<ByPrompt>, path: &Path, side: &str| match file {
-        Some(samples) => Ok(samples),
-        None => sampled(&open_weights(path, progress)?, &dialogues.chat, &prompts, side, asking, progress),
+    let asking = Asking { sampling: stated.map_or(sampling, |how| how.sampling), samples: args.samples, seed: args.seed };
+    // A text that was sent as it is has no marks for anybody.
+    let chat = match stated {
+        Some(How { mode: Mode::Completions, .. }) => Chat::bare(),
+        _ => suspect.chat.as_deref().map_or_else(|| Ok(dialogues.chat.clone()), Chat::named)?,
     };
-    let samples = together(&of(model, &args.model, "model")?, &of(endpoint, &args.endpoint, "endpoint")?);
+    // What an endpoint lacks is said before a model is read.
+    let endpoint = match endpoint {
+        Some(kept) => kept.beside(is_both),
+        None if is_url(&suspect.suspect) => {
+            let mode = args.mode.map_or_else(|| stated.map_or(Mode::Chat, |how| how.mode), |way| mode(Some(way)));
+            served(args, &chat, &prompts, mode, asking, progress)?
+        }
+        None => {
+            refuse_options(&suspect.endpoint, "model")?;
+            sampled(&open_weights(Path::new(&suspect.suspect), progress)?, &chat, &prompts, "endpoint", asking, progress)?
+        }
+    };
+    let model = match model {
+        Some(kept) => kept.beside(is_both),
+        None => sampled(&open_weights(&args.model, progress)?, &chat, &prompts, "model", asking, progress)?,
+    };
+    let samples = together(&model, &endpoint);
     observe_and_print("text.equality", &Records { samples: Some(&samples), seed: args.seed, ..Records::default() }, args.format, printer)
 }
 
-/// The samples of a file, `None` where the argument names a model.
-fn file(path: &Path) -> Result<Option<ByPrompt>, Error> {
+impl Kept {
+    /// The answers. Engines round in their own ways and count the token that ends an answer or do not, so that log-probabilities of a transcript
+    /// stand beside those of a file alone.
+    fn beside(self, is_file: bool) -> ByPrompt {
+        let mut samples = self.samples;
+        if self.how.is_some() && !is_file {
+            samples.values_mut().flatten().for_each(|sample| (sample.logprob, sample.first) = (None, None));
+        }
+        samples
+    }
+}
+
+/// The answers of a file, `None` where the argument names a model.
+fn kept(path: &Path) -> Result<Option<Kept>, Error> {
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         return Ok(None);
     }
     let mut samples = ByPrompt::new();
+    if json_lines::schema(path)?.as_deref() == Some(TRANSCRIPT_SCHEMA) {
+        let kept = KeptReplies::open(path)?;
+        let how = kept.asked().map(|ask| How {
+            mode: ask.mode,
+            sampling: Sampling {
+                temperature: ask.temperature as f32,
+                top_p: ask.top_p.map(|top_p| top_p as f32),
+                max_tokens: usize::try_from(ask.max_tokens).unwrap_or(usize::MAX),
+            },
+        });
+        for KeptReply { prompt, reply, .. } in kept.replies {
+            let logprob = reply.tokens.as_deref().and_then(mean);
+            let first = reply.tokens.as_deref().and_then(|tokens| tokens.first());
+            let first = first.and_then(|first| Some((bare(&first.token).to_owned(), first.logprob?)));
+            samples.entry(prompt).or_default().push(Sample { reply: reply.text, logprob, first });
+        }
+        return Ok(Some(Kept { samples, how }));
+    }
     for line in json_lines::read::<Line>(path, "`{\"prompt\", \"reply\"}`, with a `\"logprob\"` and a `\"first\"` or without")? {
         let first = line.first.map(|first| (bare(&first.token).to_owned(), first.logprob));
         samples.entry(line.prompt).or_default().push(Sample { reply: line.reply, logprob: line.logprob, first });
     }
-    Ok(Some(samples))
+    Ok(Some(Kept { samples, how: None }))
+}
+
+/// Mean log-probability of a token, where each has one.
+fn mean(tokens: &[TokenLogprob]) -> Option<f64> {
+    let all: Option<Vec<f64>> = tokens.iter().map(|token| token.logprob).collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
+}
+
+/// Answers of an endpoint, each drawn by a seed of its own.
+fn served(args: &Equality, chat: &Chat, prompts: &[String], mode: Mode, asking: Asking, progress: &Progress) -> Result<ByPrompt, Error> {
+    let Sampling { temperature, top_p, max_tokens } = asking.sampling;
+    let ask = Ask { top_p: top_p.map(decimal), ..Ask::new(mode, decimal(temperature), max_tokens as u64) };
+    let asked = json!({
+        "ask": "reply",
+        "for": "equality",
+        "mode": if mode == Mode::Chat { "chat" } else { "completions" },
+        "temperature": ask.temperature,
+        "topP": ask.top_p,
+        "maxTokens": max_tokens,
+        "seed": asking.seed,
+        "chat": chat,
+    });
+    let mut session = session(&args.suspect.suspect, &args.suspect.endpoint, "source", asked)?;
+    let phase = progress.steps("answers of the endpoint", (prompts.len() as u64).saturating_mul(asking.samples));
+    let mut samples = ByPrompt::new();
+    for (place, prompt) in prompts.iter().enumerate() {
+        let mut seeds = sampling::generator(asking.seed, &format!("equality/endpoint/{place}"));
+        for sample in 0..asking.samples {
+            // Some servers keep 31 bits of a seed.
+            let ask = Ask { seed: Some(sampling::below(&mut seeds, 1 << 31)), ..ask.clone() };
+            let said = reply(&mut session, &format!("{place}/{sample}"), prompt, chat, &ask)?;
+            samples.entry(prompt.clone()).or_default().push(Sample { reply: said.text, logprob: None, first: None });
+            phase.advance(1);
+        }
+    }
+    drop(phase);
+    note_transcript(&mut session, progress)?;
+    Ok(samples)
 }
 
 /// Answers of a model on this machine. What it draws depends on the side, so that a model beside itself draws anew.

@@ -5,9 +5,10 @@ use crate::models::open_weights;
 use crate::one_finding::observe_and_print;
 use crate::printer::Printer;
 use crate::progress::Progress;
+use crate::suspect::{Reader, Suspect, logprobs};
 use crate::{Error, json_lines};
 use evidence::{OrderScores, ReadDocument, Records};
-use forward::{Chat, FinishReason, LocalScorer, ScoreError, Scored, Scorer};
+use forward::{Chat, FinishReason, ScoreError, Scored, Scorer};
 use lab::dialogues::Dialogues;
 use serde::Deserialize;
 use sources::{FormatError, Model};
@@ -36,12 +37,13 @@ const EXPECTED: &str = "`{\"text\"}` or `{\"prompt\", \"reply\"}`, each with a `
 
 pub(crate) fn run(args: &Palimpsest, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let documents = documents(&args.order)?;
-    let suspect = open_weights(&args.suspect, progress)?;
+    let marks = Dialogues::shipped().map_err(lab::LabError::from)?.chat;
+    let suspect = Suspect::open(&args.suspect, logprobs("palimpsest"), &marks, progress)?;
     let bases: Vec<Model> = args.base.iter().map(|base| open_weights(base, progress)).collect::<Result<_, _>>()?;
-    let chat = Dialogues::shipped().map_err(lab::LabError::from)?.chat;
-    let read = |model: &Model, what: &str| log_probabilities(&documents, model, &chat, what, progress);
-    let of_bases: Vec<_> = bases.iter().map(|base| read(base, "a base reads")).collect::<Result<_, _>>()?;
-    let order = scores(&documents, &read(&suspect, "the suspect reads")?, &of_bases.iter().collect::<Vec<_>>());
+    let read = |reader: Reader<'_>, what: &str| log_probabilities(&documents, reader, suspect.chat(), what, progress);
+    let of_bases: Vec<_> = bases.iter().map(|base| read(Reader::Weights(base), "a base reads")).collect::<Result<_, _>>()?;
+    let order = scores(&documents, &read(suspect.reader(), "the suspect reads")?, &of_bases.iter().collect::<Vec<_>>());
+    suspect.note_transcript(progress)?;
     observe_and_print("text.palimpsest", &Records { order: Some(&order), seed: args.seed, ..Records::default() }, args.format, printer)
 }
 
@@ -83,12 +85,12 @@ pub(crate) fn scores(documents: &[Document], suspect: &[Option<f64>], bases: &[&
 /// Mean log-probability of a token of each document.
 pub(crate) fn log_probabilities(
     documents: &[Document],
-    model: &Model,
+    reader: Reader<'_>,
     chat: &Chat,
     what: &str,
     progress: &Progress,
 ) -> Result<Vec<Option<f64>>, Error> {
-    let bare = Chat { user: String::new(), assistant: String::new(), answer: String::new(), end: String::new() };
+    let bare = Chat::bare();
     let phase = progress.steps(what, documents.len() as u64);
     let mut all = vec![None; documents.len()];
     for (is_chat, chat) in [(true, chat), (false, &bare)] {
@@ -99,11 +101,14 @@ pub(crate) fn log_probabilities(
         let finish_reason = if is_chat { FinishReason::Stop } else { FinishReason::Length };
         let texts: Vec<Scored<'_>> =
             places.iter().map(|&i| Scored { prompt: &documents[i].prompt, reply: &documents[i].reply, finish_reason }).collect();
-        let refused = |error: ScoreError| match error {
-            ScoreError::Source(error) => Error::Source(error),
-            other => FormatError::new("model", other, "one that gives log-probabilities of a text").at(&model.path).into(),
+        let refused = |error: ScoreError| match (error, reader) {
+            (ScoreError::Source(error), _) => Error::Source(error),
+            (other, Reader::Weights(model)) => {
+                FormatError::new("model", other, "one that gives log-probabilities of a text").at(&model.path).into()
+            }
+            (other, Reader::Endpoint(_)) => other.into(),
         };
-        let scorer = LocalScorer::open(model, chat).map_err(|why| refused(why.into()))?;
+        let scorer = reader.scorer(chat).map_err(refused)?;
         for (place, score) in places.iter().zip(scorer.score(&texts, &|n| phase.advance(n)).map_err(refused)?) {
             all[*place] = score.map(forward::Score::mean);
         }

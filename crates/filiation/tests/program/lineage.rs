@@ -1,6 +1,6 @@
 //! Lineage and identity from answers: `palimpsest`, `agreement`, `equality`.
 
-use crate::{BASE, FINETUNED, INDEPENDENT, filiation};
+use crate::{BASE, FINETUNED, INDEPENDENT, PERMUTED, filiation};
 use std::path::Path;
 
 fn written(folder: &Path, name: &str, lines: impl Iterator<Item = String>) -> String {
@@ -37,7 +37,7 @@ fn equality_of_files_is_found_and_its_absence_too() {
 
 #[test]
 fn agreement_says_how_many_prompts_it_lacks() {
-    let run = filiation(&["agreement", BASE, FINETUNED, "--control", INDEPENDENT, "--n", "12", "--quiet"]);
+    let run = filiation(&["agreement", BASE, FINETUNED, "--control", INDEPENDENT, "--control", PERMUTED, "--n", "12", "--quiet"]);
     assert_eq!(run.code, 0, "{run}");
     assert!(run.stdout.contains("all models answered 12 prompts, and 3000 are needed"), "{run}");
     let run = filiation(&["agreement", BASE, FINETUNED, "--quiet"]);

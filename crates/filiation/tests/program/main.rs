@@ -9,6 +9,7 @@ mod contract;
 mod controls;
 mod describe;
 mod distil;
+mod endpoints;
 mod hostile;
 mod lab;
 mod lineage;

@@ -25,7 +25,7 @@ impl Taps for Heard<'_> {
 
     fn logits(&self, _: usize, position: usize, values: &[f32]) {
         let Some(&next) = self.tokens.get(position + 1) else { return };
-        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let most = values.iter().copied().max_by(f32::total_cmp).unwrap();
         let sum: f64 = values.iter().map(|value| f64::from(value - most).exp()).sum();
         self.logprobs.lock().unwrap()[position + 1] = Some(f64::from(values[next as usize] - most) - sum.ln());
     }
@@ -83,7 +83,7 @@ fn next_tokens(model: &Model, tokenizer: &Tokenizer, ids: &[u32], asked: &Value)
     for (id, bias) in asked["logit_bias"].as_object().into_iter().flatten() {
         logits[id.parse::<usize>().unwrap()] += bias.as_f64().unwrap();
     }
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let most = logits.iter().copied().max_by(f64::total_cmp).unwrap();
     let sum = most + logits.iter().map(|logit| (logit - most).exp()).sum::<f64>().ln();
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));

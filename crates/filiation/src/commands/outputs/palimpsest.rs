@@ -5,6 +5,7 @@ use super::{Demand, Reading, Section, Study, World};
 use crate::Error;
 use crate::commands::palimpsest::{Document, log_probabilities, scores};
 use crate::one_finding::outcome;
+use crate::suspect::Reader;
 use evidence::Records;
 use lab::train::Tune;
 use rayon::prelude::*;
@@ -43,8 +44,9 @@ pub(crate) fn measure(world: &World<'_>) -> Result<Section, Error> {
         .enumerate()
         .map(|(place, pair)| Document { position: place as u64, prompt: pair.prompt, reply: pair.answer, is_chat: true })
         .collect();
-    let read =
-        |model: &Model, name: &str| log_probabilities(&documents, model, &world.dialogues.chat, &format!("{name} reads"), world.progress);
+    let read = |model: &Model, name: &str| {
+        log_probabilities(&documents, Reader::Weights(model), &world.dialogues.chat, &format!("{name} reads"), world.progress)
+    };
     let mut members = Vec::new();
     let mut member = |name: &str, model: &Model, descends: bool, is_finetune: bool| -> Result<(), Error> {
         members.push(Member { name: name.into(), descends, is_finetune, logprobs: read(model, name)? });

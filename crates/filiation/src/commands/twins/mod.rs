@@ -3,7 +3,6 @@
 mod score;
 mod test;
 
-use crate::Error;
 use crate::assemble::files::file_digest;
 use crate::cli::twins::{Commit, Draw, Twins};
 use crate::endpoint::{is_url, mode, refuse_options, session, without_endpoint};
@@ -11,21 +10,19 @@ use crate::models::{custody, open};
 use crate::printer::{Printer, printable};
 use crate::progress::Progress;
 use crate::served::ServedSnapshot;
+use crate::{Error, json_lines};
 use ::twins::{Commitment, Drawing, Drawn, LocalSnapshot, LoggedRequest, Plan, Secret, Snapshot, SnapshotRecord, read_log};
 use forward::{Chat, Responder, Sampling};
 use lab::distil::{REPLIES_SCHEMA, ReplyFile};
 use probe::Mode;
 pub(crate) use score::{Ask, scores};
 use serde_json::json;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 /// The method that concludes.
 const PRIMARY: &str = "text.released-twin";
 /// Its level.
 const LOG10_LEVEL: f64 = -6.0;
-/// The longest first line of a log that says which form it has.
-const FIRST_LINE_BYTES: u64 = 1 << 16;
 
 pub(crate) fn run(command: &Twins, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     match command {
@@ -134,12 +131,7 @@ fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), E
 
 /// A log, or replies that the laboratory stored, which are one.
 pub(crate) fn log(path: &Path) -> Result<Vec<LoggedRequest>, Error> {
-    let io = |error| Error::Io { action: "read", path: path.to_owned(), error };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let mut first = Vec::new();
-    BufReader::new(file).take(FIRST_LINE_BYTES).read_until(b'\n', &mut first).map_err(io)?;
-    let schema = serde_json::from_slice::<serde_json::Value>(&first).ok().and_then(|line| Some(line["schema"].as_str()? == REPLIES_SCHEMA));
-    if schema != Some(true) {
+    if json_lines::schema(path)?.as_deref() != Some(REPLIES_SCHEMA) {
         return Ok(read_log(path)?);
     }
     Ok(logged(&ReplyFile::open(path)?))

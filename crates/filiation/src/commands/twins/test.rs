@@ -10,7 +10,7 @@ use crate::models::{Compared, digested_weights};
 use crate::page::{Page, prepare_folder};
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::suspect::Suspect;
+use crate::suspect::{Suspect, logprobs};
 use ::report::data;
 use ::twins::{Commitment, Line, Plan, TwinFile};
 use evidence::{Records, record_method};
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
     let plan = plan(args, committed.as_ref().map(|(plan, _)| plan), &bases)?;
 
     let header = &files[0].header;
-    let suspect = Suspect::open(&args.suspect, "twins test", &header.chat, progress)?;
+    let suspect = Suspect::open(&args.suspect, logprobs("twins test"), &header.chat, progress)?;
     let scorer = suspect.scorer()?;
     let base_scorers: Vec<LocalScorer<'_>> =
         bases.iter().map(|base| LocalScorer::open(&base.model, &header.chat).map_err(ScoreError::from)).collect::<Result<_, _>>()?;
