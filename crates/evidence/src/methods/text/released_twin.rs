@@ -25,7 +25,8 @@ card! {
     /// # Null distribution
     /// Exact: given the replies, the place of the released one is uniform among the `m + 1` of its cluster. All arrangements where they are at
     /// most 16,384; else `(1 + #{T* ≥ T}) / (B + 1)` over drawn ones; and where none of these reaches `T`, Chernoff's bound
-    /// `inf_λ Π_c mean_k e^{λ w_ck} e^{−λT}`, which is at most Hoeffding's `exp(−T²/2Σw²)` for one twin. Batches that came in one after the
+    /// `inf_λ Π_c mean_k e^{λ w_ck} e^{−λT}`, which is at most Hoeffding's `exp(−T²/2Σw²)` for one twin, or for one twin Bentkus and Dzindzalieta's where
+    /// that is less. Batches that came in one after the
     /// other are combined by e-values (`½ p^−½`), multiplied where no cluster stands in two of them, averaged otherwise.
     /// # Assumptions
     /// Released replies and twins come from one distribution: one snapshot, one prompt, one setting of the sampler, nothing edited afterwards. The
