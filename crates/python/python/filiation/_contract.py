@@ -336,6 +336,8 @@ class Finding:
     log10_p: float | None
     # What the controls allow to say, for methods whose null is a question of controls.
     margin: Margin | None = None
+    # What a watermark's key says of texts, for the methods that count under it.
+    marks: MarksPicture | None = None
     # Id of the method: `weights.unit-alignment`.
     method: str
     # Units, tensors or tokens that entered.
@@ -406,6 +408,60 @@ class Margin:
     t: float | None = None
     # In words; for an abstention, why.
     why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarksCount:
+    """One way to count."""
+
+    # Whether it may count: copies taken for independent numbers may not.
+    is_valid: bool
+    # log10 of the p-value.
+    log10_p: float
+    # `each once`, `by weight`, `naive`.
+    name: str
+    # How its null distribution is known.
+    null: NullKind
+    # In standard deviations of the null hypothesis.
+    z: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarksPicture:
+    """Numbers under a key, of what a suspect said or predicted."""
+
+    # SHA-256 of the key.
+    key_digest: str
+    # What the suspect predicts in the owner's texts.
+    reading: MarksTest | None = None
+    # `kgw`, `gumbel`, `synthid`.
+    scheme: str
+    # The suspect's own texts.
+    texts: MarksTest | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarksTest:
+    """A test of numbers under a key."""
+
+    # The ways to count, in the order of the method's card.
+    counts: list[MarksCount]
+    # Places that were dropped: their window stands in a prompt, or was there before where each counts once.
+    dropped: int
+    # What it is on average under another key.
+    expected: float
+    # log10 of the p-value that counts.
+    log10_p: float
+    # Distinct pairs of window and token.
+    n: int
+    # How its null distribution is known.
+    null: NullKind
+    # The weighted sum under keys that nobody used, in standard deviations.
+    null_z: list[float] = field(default_factory=list)
+    # Places with a window.
+    places: int
+    # Sum of their numbers.
+    sum: float
 
 
 @dataclass(frozen=True, kw_only=True)
