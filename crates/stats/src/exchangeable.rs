@@ -5,7 +5,7 @@
 //! whatever the model is. With one twin that is a random sign; with more it is not, because `x₀ − mean(x₁ … x_m)` is skewed.
 
 use crate::tails::ln_normal_sf;
-use crate::{InputError, NullDistribution, PValue, p_value, sampling};
+use crate::{InputError, NullDistribution, PValue, chernoff, p_value, sampling};
 
 /// Enumerated instead of drawn up to this many arrangements.
 const MAX_ENUMERATED: u64 = 1 << 14;
@@ -66,7 +66,7 @@ pub fn exchange(clusters: &[Vec<Vec<f64>>], draws: u32, seed: u64, label: &str) 
     let informative: Vec<&Vec<f64>> = weights.iter().filter(|w| w.iter().any(|x| *x != 0.0)).collect();
     let variance: f64 = informative.iter().map(|w| w.iter().map(|x| x * x).sum::<f64>() / w.len() as f64).fold(0.0, |sum, v| sum + v);
     let (arrangements, null_sums) = by_arrangements(&informative, sum, draws, seed, label);
-    let bound = PValue::new(chernoff(&informative, sum), NullDistribution::Bound { of: "Chernoff" });
+    let bound = PValue::new(ln_bound(&informative, sum), NullDistribution::Bound { of: "Chernoff" });
     let p_value = p_value::beyond_draws(arrangements, bound);
     Ok(Exchange { sum, differences, null_sums, n_informative: informative.len(), null_sd: variance.sqrt(), arrangements, bound, p_value })
 }
@@ -119,8 +119,8 @@ fn by_arrangements(weights: &[&Vec<f64>], sum: f64, draws: u32, seed: u64, label
     (PValue::from_permutations(reached as u32, draws), sums)
 }
 
-/// `min_λ Σ_c ln mean_k e^{λ w_ck} − λ T`. Any `λ ≥ 0` gives a bound, so how well the minimum is found costs power alone.
-fn chernoff(weights: &[&Vec<f64>], sum: f64) -> f64 {
+/// `min_λ Σ_c ln mean_k e^{λ w_ck} − λ T`.
+fn ln_bound(weights: &[&Vec<f64>], sum: f64) -> f64 {
     if sum <= 0.0 {
         return 0.0;
     }
@@ -135,19 +135,7 @@ fn chernoff(weights: &[&Vec<f64>], sum: f64) -> f64 {
             (value + lambda * (most - w[0]) + (total / w.len() as f64).ln(), slope + first / total)
         })
     };
-    let (mut low, mut high) = (0.0, 1.0 / sum);
-    while at(high).1 < 0.0 && high < 1e12 / sum {
-        (low, high) = (high, 2.0 * high);
-    }
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if at(middle).1 < 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    at(low).0
+    chernoff::least(at, 1.0 / sum, 1e12 / sum)
 }
 
 /// `x − Σ_k β_k b_k`, where each `b` are the same values of a model that nobody suspects: the least squares of deviations from the mean of a

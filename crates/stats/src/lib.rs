@@ -8,6 +8,7 @@ pub mod alignment;
 pub mod assignment;
 mod basis;
 pub mod calibration;
+mod chernoff;
 pub mod cka;
 pub mod correlation;
 mod error;

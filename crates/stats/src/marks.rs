@@ -4,6 +4,7 @@
 //! tests here are of distinct things with how often each was said. The test that takes every copy for a number of its own is here too, because
 //! it is what is published and used; it is no test, and its p-value is marked as asymptotic so that nothing can conclude from it.
 
+use crate::chernoff::least;
 use crate::tails::{ln_beta_sf, ln_binomial_sf, ln_complement, ln_gamma, ln_gamma_sf, ln_normal_sf};
 use crate::{InputError, NullDistribution, PValue};
 
@@ -134,8 +135,6 @@ pub fn weighted_z(sum: f64, weights: &[f64], law: Law) -> f64 {
 }
 
 /// `inf_λ Π_i E e^{λ w_i (x − mean)} · e^{−λT}`, a bound of `P(Σ w (x − mean) ≥ T)` under the null hypothesis of [`once`], given the weights.
-///
-/// Any `λ > 0` gives a bound, so how well the least is found costs power alone.
 pub fn chernoff(sum: f64, weights: &[f64], law: Law) -> PValue {
     let from = NullDistribution::Bound { of: "Chernoff" };
     let most = weights.iter().fold(0.0, |most: f64, &w| if w > most { w } else { most });
@@ -148,21 +147,10 @@ pub fn chernoff(sum: f64, weights: &[f64], law: Law) -> PValue {
             (value + cumulant, slope + w * steep)
         })
     };
-    let (mut low, mut high) = (0.0, 1.0 / most);
-    if matches!(law, Law::Bit { .. }) {
-        while at(high).1 < 0.0 && high < 1e6 / most {
-            (low, high) = (high, 2.0 * high);
-        }
-    }
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if at(middle).1 < 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    PValue::new(at(low).0, from)
+    let start = 1.0 / most;
+    // Exponential numbers have no moments from there on.
+    let limit = if matches!(law, Law::Bit { .. }) { 1e6 * start } else { start };
+    PValue::new(least(at, start, limit), from)
 }
 
 /// For numbers that come in one after the other, each of the law given all that went before, until somebody stops for whatever reason: by Ville's
