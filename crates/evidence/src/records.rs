@@ -12,7 +12,7 @@ use crate::method::{MethodError, Outcome};
 pub use answers::{Answers, ControlAnswers, OneAnswerEach};
 pub use order::{OrderScores, ReadDocument};
 pub use samples::{PromptSamples, Sample, Samples};
-pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+pub use twins::{ScoredRequest, Together, TwinEvidence, TwinScores, TwinTest};
 pub use watermark::{MarkEvidence, MarkTest, MarkedTexts, Radioactivity, Reading, TokenText};
 
 /// All that is known of one suspect without its weights.
