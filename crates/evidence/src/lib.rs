@@ -41,7 +41,7 @@ pub use prepared::{Advance, Prepared};
 pub use records::PartialLogits;
 pub use records::{Answers, ControlAnswers, OneAnswerEach, OrderScores, PromptSamples, ReadDocument, Sample, Samples};
 pub use records::{MarkEvidence, MarkTest, MarkedTexts, MeanScores, Radioactivity, Reading, TokenText};
-pub use records::{RecordMethod, Records, ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+pub use records::{RecordMethod, Records, ScoredRequest, Together, TwinEvidence, TwinScores, TwinTest};
 pub use registry::{METHODS, RECORD_METHODS, cards, record_method};
 pub use relation::{Relation, RelationKind};
 pub use restored::{Remainder, Restored, RestoredRole, UndonePicture};

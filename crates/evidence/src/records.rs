@@ -14,7 +14,7 @@ pub use answers::{Answers, ControlAnswers, OneAnswerEach};
 pub use order::{OrderScores, ReadDocument};
 pub use partial::PartialLogits;
 pub use samples::{PromptSamples, Sample, Samples};
-pub use twins::{ScoredRequest, TwinEvidence, TwinScores, TwinTest};
+pub use twins::{ScoredRequest, Together, TwinEvidence, TwinScores, TwinTest};
 pub use watermark::{MarkEvidence, MarkTest, MarkedTexts, MeanScores, Radioactivity, Reading, TokenText};
 
 /// All that is known of one suspect without its weights.

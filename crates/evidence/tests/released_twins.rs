@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own scores cannot be tested")]
 
-use evidence::{HEADINGS, METHODS, Observation, Outcome, RECORD_METHODS, Records, ScoredRequest, TwinScores, record_method};
+use evidence::{HEADINGS, METHODS, Observation, Outcome, RECORD_METHODS, Records, ScoredRequest, Together, TwinScores, record_method};
+use stats::EValue;
 use stats::sampling::{below, generator};
 use stats::uniformity::ks_uniform;
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ fn scores(seed: u64, n: usize, twins: usize, effect: f64) -> TwinScores {
         let suspect = base.iter().enumerate().map(|(k, b)| 0.8 * b + 0.1 * normal() + if k == 0 { effect } else { 0.0 }).collect();
         ScoredRequest { cluster: format!("c{}", i / 2), batch: 0, is_placebo: false, suspect, base: Some(base), further: Vec::new() }
     };
-    TwinScores { requests: (0..n).map(request).collect(), effect: 0.02 }
+    TwinScores { requests: (0..n).map(request).collect(), effect: 0.02, is_sequence: false }
 }
 
 fn observe(twins: &TwinScores) -> Observation {
@@ -96,6 +97,91 @@ fn batches_multiply_as_e_values_and_only_where_they_share_no_cluster() {
     twins.requests[150].cluster = twins.requests[0].cluster.clone();
     let shared = observe(&twins).p_value.unwrap();
     assert!(shared.ln() > found.p_value.unwrap().ln(), "a cluster in two batches is counted twice");
+    assert!(matches!(observe(&twins).twins.unwrap().together, Together::Mean(_)));
+}
+
+/// `n` requests of one twin each in batches of `each`, told apart by an arrangement: bit `i` set means that twin and released reply of request `i` change places.
+fn arranged(scores: &TwinScores, each: usize, arrangement: u64) -> TwinScores {
+    let mut arranged = TwinScores { is_sequence: true, ..scores.clone() };
+    for (i, request) in arranged.requests.iter_mut().enumerate() {
+        request.cluster = format!("c{i:03}");
+        request.batch = i / each;
+        request.base = None;
+        if arrangement >> i & 1 == 1 {
+            request.suspect.reverse();
+        }
+    }
+    arranged
+}
+
+/// The law that everything about e-values rests on, counted and not drawn: over all arrangements that chance could have made, each as likely, the
+/// mean of the e-value is at most 1.
+#[test]
+fn over_all_arrangements_the_mean_of_the_e_value_is_at_most_one() {
+    let given = scores(5, 7, 1, 0.1);
+    let e = |arrangement: u64| {
+        let evidence = observe(&arranged(&given, 7, arrangement)).twins.unwrap();
+        match evidence.together {
+            Together::Product(e) => e.ln().exp(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mean = (0..1 << 7).map(e).sum::<f64>() / f64::from(1 << 7);
+    assert!(mean <= 1.0 && mean > 0.8, "{mean}");
+}
+
+/// 400 suspects that learnt nothing, four batches each, asked after every batch: products are at most 1 on average, and reach 10 at any
+/// time in at most a tenth of all.
+#[test]
+fn a_product_of_e_values_holds_whenever_the_owner_stops() {
+    let (mut last, mut stopped) = (Vec::new(), 0u64);
+    for seed in 0..400 {
+        let evidence = observe(&arranged(&scores(5_000 + seed, 24, 1, 0.0), 6, 0)).twins.unwrap();
+        let mut product = 0.0;
+        let so_far = evidence.batches.iter().map(|batch| {
+            product += EValue::from_p(batch.p_value).log10();
+            product
+        });
+        stopped += u64::from(so_far.collect::<Vec<f64>>().iter().any(|log10| *log10 >= 1.0));
+        last.push(10f64.powf(product));
+    }
+    let mean = last.iter().sum::<f64>() / 400.0;
+    let variance = last.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / 399.0;
+    assert!(mean <= 1.0 + 4.0 * (variance / 400.0).sqrt(), "{mean}");
+    // Lower end of the exact interval of the share, so that luck alone is no failure.
+    assert!(stats::uniformity::clopper_pearson(stopped, 400, 0.998).unwrap().0 <= 0.1, "{stopped}");
+}
+
+#[test]
+fn the_order_of_batches_does_not_matter() {
+    // 60 requests a batch: too many arrangements to count, so that they are drawn.
+    let mut given = scores(6, 180, 1, 0.03);
+    given.requests.iter_mut().enumerate().for_each(|(i, request)| {
+        request.cluster = format!("c{i:03}");
+        request.batch = i / 60;
+    });
+    let found = observe(&given);
+    for order in [[2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+        let mut other = given.clone();
+        other.requests.iter_mut().for_each(|request| request.batch = order[request.batch]);
+        let other = observe(&other);
+        assert!((other.p_value.unwrap().ln() - found.p_value.unwrap().ln()).abs() < 1e-12, "{order:?}");
+        assert_eq!(other.statistic, found.statistic);
+    }
+}
+
+#[test]
+fn a_declared_sequence_is_e_values_from_its_first_batch_on() {
+    let pooled = scores(7, 200, 2, 0.05);
+    let sequence = TwinScores { is_sequence: true, ..pooled.clone() };
+    let (pooled, sequence) = (observe(&pooled), observe(&sequence));
+    let (one, other) = (pooled.twins.clone().unwrap(), sequence.twins.clone().unwrap());
+    assert_eq!((one.together, one.batches.len(), other.batches.len()), (Together::Pooled, 0, 1));
+    let Together::Product(e) = other.together else { panic!("{:?}", other.together) };
+    assert!((e.ln() - EValue::from_p(other.batches[0].p_value).ln()).abs() < 1e-12 && sequence.p_value == Some(e.to_p()));
+    // What it costs to be allowed to go on: the same replies say less, and a larger effect is needed.
+    assert!(sequence.p_value.unwrap().ln() > pooled.p_value.unwrap().ln() && other.detectable > one.detectable);
+    assert_eq!(sequence.statistic, pooled.statistic);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use marks::{MarksCount, MarksPicture, MarksTest};
 pub use picture::{BlockMatrix, DigestPair, Entries, Layer, MatchedBy, Pictures, Remainder, TensorMatch, TensorRef, Undone};
 pub use plan::{Answer, Primary, TwoQuestions};
 pub use side::{Case, Claim, ClaimOutcome, Constant, CustodyFile, Prompts, Side, SideRole};
-pub use twins::{CurvePoint, TwinsPicture, TwinsTest};
+pub use twins::{Combination, CurvePoint, TwinsPicture, TwinsTest};
 pub use verdict::{Conclusion, LayerScope, NullKind, PValue, Question, Relation, Scope, Verdict};
 
 use schemars::JsonSchema;

@@ -131,7 +131,9 @@ pub(crate) fn combined(p_values: &[PValue], name: &'static str) -> NullDistribut
 
 /// An e-value, kept as its natural logarithm: a nonnegative statistic whose expectation under the null hypothesis is at most 1.
 ///
-/// E-values of independent parts multiply; e-values of any parts may be averaged; by Markov's inequality `1/e` is a p-value.
+/// E-values of independent parts multiply; e-values of any parts may be averaged; by Markov's inequality `1/e` is a p-value. Parts may come in one
+/// after the other: where each has expectation at most 1 given those before it, the product reaches `1/α` at any time, however long it goes
+/// on and whoever stops it for whatever reason, with a probability of at most `α` (Ville's inequality).
 /// Reference: Vovk and Wang, *E-values: calibration, combination and applications*, Annals of Statistics 49 (2021).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EValue {
@@ -159,6 +161,11 @@ impl EValue {
     /// The natural logarithm.
     pub fn ln(self) -> f64 {
         self.ln_e
+    }
+
+    /// The decimal logarithm: what reports print.
+    pub fn log10(self) -> f64 {
+        self.ln_e / LN_10
     }
 
     /// `p ≤ 1/e`.

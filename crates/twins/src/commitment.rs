@@ -57,6 +57,10 @@ pub struct Plan {
     /// Digests of the tensors of the models whose part will be taken away, the public base first; none where the suspect's log-probabilities are
     /// taken as they are.
     pub bases: Vec<String>,
+    /// Whether further batches of replies may follow: the evidence is then the product of e-values from this file on, at whatever batch the owner
+    /// stops. Without it, this file is one fixed set, tested by its p-value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sequential: bool,
 }
 
 impl Commitment {

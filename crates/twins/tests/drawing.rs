@@ -124,12 +124,20 @@ fn a_commitment_holds_for_one_file_and_one_key() {
     let (log, key, chat) = (log(20), key(folder.path()), chat());
     let (path, committed) = (folder.path().join("twins.jsonl"), folder.path().join("commitment.json"));
     drawing(&log, &key, &chat, &[]).draw(&path, &|_| ()).unwrap();
-    let plan = || Plan { primary: "text.released-twin".into(), log10_level: -6.0, effect: 0.02, seed: 0, bases: Vec::new() };
+    let plan =
+        || Plan { primary: "text.released-twin".into(), log10_level: -6.0, effect: 0.02, seed: 0, bases: Vec::new(), sequential: false };
     let commitment = Commitment::of(&path, &key, plan(), "2026-11-30T12:00:00Z".into()).unwrap();
     assert_eq!((commitment.requests, commitment.lines.len()), ([20, 0], 20));
     let digest = commitment.write(&committed).unwrap();
     assert_eq!(Commitment::open(&committed).unwrap(), (commitment.clone(), digest));
     commitment.check(&path).unwrap();
+    // What was published before there were sequences is read as one fixed set, and one fixed set is written as it was then.
+    assert!(!std::fs::read_to_string(&committed).unwrap().contains("sequential"));
+    let sequence = Commitment { plan: Plan { sequential: true, ..plan() }, ..commitment.clone() };
+    let second = folder.path().join("sequence.json");
+    sequence.write(&second).unwrap();
+    assert!(std::fs::read_to_string(&second).unwrap().contains("\"sequential\": true"));
+    assert_eq!(Commitment::open(&second).unwrap().0, sequence);
     // A line alone is enough to see that it was committed.
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(key.seal(text.lines().nth(7).unwrap().as_bytes()), commitment.lines[6]);

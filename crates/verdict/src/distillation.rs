@@ -3,9 +3,9 @@
 use crate::StrongestP;
 use crate::derivation::{p_in_brackets, probability};
 use crate::wording::{Wording, WordingError, fill};
-use evidence::{Card, MarkEvidence, MarkTest, Observation, Outcome, Question, TwinEvidence};
+use evidence::{Card, MarkEvidence, MarkTest, Observation, Outcome, Question, Together, TwinEvidence};
 use stats::exchangeable::detectable;
-use stats::{NullDistribution, PValue};
+use stats::{EValue, NullDistribution, PValue};
 
 /// The level of the declared primary test: one false rejection in a million suspects that did not depend on what was released.
 pub const LOG10_LEVEL: f64 = -6.0;
@@ -21,6 +21,8 @@ pub struct Plan<'a> {
     pub primary: &'a str,
     /// Whether replies and twins were committed before the suspect was opened.
     pub is_committed: bool,
+    /// Whether batches were declared to come in one after the other before the first of them was tested.
+    pub is_sequence: bool,
 }
 
 /// The allowed answers.
@@ -39,6 +41,8 @@ pub struct Verdict {
     pub conclusion: Conclusion,
     /// Of the declared primary test; `None` where it gave none.
     pub strongest: Option<StrongestP>,
+    /// Which test was to conclude, and by which number: the p-value of one fixed set, or e-values of batches.
+    pub declared: String,
     /// One sentence.
     pub statement: String,
     /// For an inconclusive answer: what would allow one.
@@ -81,6 +85,7 @@ pub fn conclude(outcomes: &[(&'static Card, Outcome)], plan: &Plan<'_>, wording:
         of_question().filter(|(card, outcome)| card.id != plan.primary && outcome.observed().is_some()).map(|(card, _)| card.id).collect();
     Ok(Verdict {
         conclusion,
+        declared: declared(observed.and_then(|(_, o)| o.twins.as_deref()), plan, wording)?,
         statement: format!("{sentence}{exploratory}."),
         would_help,
         limits: limits(conclusion, observed.map(|(_, o)| o), plan, &secondary, wording)?,
@@ -106,7 +111,10 @@ fn answer(observation: &Observation, plan: &Plan<'_>, wording: &Wording) -> Resu
     if !failed.is_empty() {
         return Ok(Answer::Inconclusive { why: failed.join("; and "), helps: words.helps_check.clone() });
     }
-    let chance = chance(&p, wording)?;
+    let chance = match twins.map(|twins| (twins.together, twins.batches.len())) {
+        None | Some((Together::Pooled, _)) => chance(&p, wording)?,
+        Some((together, n)) => chance_of_batches(&p, together, n, wording)?,
+    };
     let level = format!("10^{LOG10_LEVEL:.0}");
     let p_words = p_in_brackets(&p);
     if let Some(marks) = observation.marks.as_deref() {
@@ -195,6 +203,35 @@ fn chance(p: &PValue, wording: &Wording) -> Result<String, WordingError> {
     fill(sentence, &[("p", &probability(p))])
 }
 
+/// The same where batches came in one after the other, with what they multiply to.
+fn chance_of_batches(p: &PValue, together: Together, n: usize, wording: &Wording) -> Result<String, WordingError> {
+    let words = &wording.distillation;
+    let (sentence, e) = match together {
+        Together::Pooled => return chance(p, wording),
+        Together::Product(e) => (&words.chance_product, e),
+        Together::Mean(e) => (&words.chance_mean, e),
+    };
+    let batches = if n == 1 { "one batch".to_owned() } else { format!("{n} batches") };
+    fill(sentence, &[("batches", &batches), ("e", &e_value(e)), ("p", &probability(p))])
+}
+
+/// In a power of ten below it, because more digits say nothing.
+fn e_value(e: EValue) -> String {
+    format!("10^{:.0}", e.log10().floor())
+}
+
+fn declared(twins: Option<&TwinEvidence>, plan: &Plan<'_>, wording: &Wording) -> Result<String, WordingError> {
+    let words = &wording.distillation;
+    let sentence = match twins.map(|twins| twins.together) {
+        Some(Together::Pooled) => &words.declared_pooled,
+        Some(Together::Product(_)) => &words.declared_product,
+        Some(Together::Mean(_)) => &words.declared_mean,
+        None => &words.declared,
+    };
+    let (level, threshold) = (format!("10^{LOG10_LEVEL:.0}"), format!("10^{:.0}", -LOG10_LEVEL));
+    fill(sentence, &[("method", plan.primary), ("level", &level), ("threshold", &threshold)])
+}
+
 /// With the digits that differences of mean log-probabilities have.
 fn nats(value: f64) -> String {
     format!("{value:.4}")
@@ -228,6 +265,15 @@ fn limits(
         limits.push(words.p_value.clone());
         if let Some(twins) = observation.twins.as_deref() {
             limits.push(words.sampling.clone());
+            if !matches!(twins.together, Together::Pooled) {
+                limits.push(words.batches.clone());
+            }
+            if !matches!(twins.together, Together::Pooled) && !plan.is_sequence {
+                limits.push(words.undeclared_batches.clone());
+            }
+            if matches!(twins.together, Together::Mean(_)) {
+                limits.push(words.shared_clusters.clone());
+            }
             let missing = [(twins.base_alone.is_none(), &words.no_base), (twins.placebo.is_none(), &words.no_placebo)];
             limits.extend(missing.into_iter().filter(|(is_missing, _)| *is_missing).map(|(_, sentence)| sentence.clone()));
         }

@@ -157,6 +157,12 @@ pub(crate) struct DistillationWording {
     pub(crate) chance_exact: String,
     pub(crate) chance_permutation: String,
     pub(crate) chance_bound: String,
+    pub(crate) chance_product: String,
+    pub(crate) chance_mean: String,
+    pub(crate) declared: String,
+    pub(crate) declared_pooled: String,
+    pub(crate) declared_product: String,
+    pub(crate) declared_mean: String,
     pub(crate) not_run: String,
     pub(crate) not_applicable: String,
     pub(crate) no_probability: String,
@@ -198,6 +204,9 @@ pub(crate) struct DistillationLimitsWording {
     pub(crate) p_value: String,
     pub(crate) sampling: String,
     pub(crate) no_base: String,
+    pub(crate) batches: String,
+    pub(crate) undeclared_batches: String,
+    pub(crate) shared_clusters: String,
     pub(crate) no_placebo: String,
     pub(crate) secondary: String,
 }
@@ -269,8 +278,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        let changed = include_str!("../../../data/wording.toml").replace("version = 6", "version = 6\nextra = 2");
+        let changed = include_str!("../../../data/wording.toml").replace("version = 7", "version = 7\nextra = 2");
         assert!(toml::from_str::<Wording>(&changed).unwrap_err().to_string().contains("extra"));
-        assert_eq!(Wording::shipped().unwrap().version, 6);
+        assert_eq!(Wording::shipped().unwrap().version, 7);
     }
 }

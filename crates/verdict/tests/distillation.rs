@@ -2,14 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its own numbers cannot be tested")]
 
-use evidence::{Card, Explanation, MarkEvidence, MarkTest, Observation, Outcome, RECORD_METHODS, Records, ScoredRequest, TwinScores};
-use stats::{NullDistribution, PValue};
+use evidence::{
+    Card, Explanation, MarkEvidence, MarkTest, Observation, Outcome, RECORD_METHODS, Records, ScoredRequest, Together, TwinScores,
+};
+use stats::{EValue, NullDistribution, PValue};
 use testmodels::Gaussian;
 use verdict::distillation::{Conclusion, Plan, Verdict, conclude};
 use verdict::{Wording, WordingError};
 
 const TWIN: &str = "text.released-twin";
-const COMMITTED: Plan<'static> = Plan { primary: TWIN, is_committed: true };
+const COMMITTED: Plan<'static> = Plan { primary: TWIN, is_committed: true, is_sequence: false };
 
 /// A hundred placebo requests and `n` others with two twins each; every log-probability is drawn about −2.5 with a standard deviation of .15,
 /// and the released ones lie `shifts` higher: under the suspect, under the base, and under the suspect in the placebo.
@@ -26,7 +28,7 @@ fn outcomes(n: usize, shifts: [f64; 3], effect: f64) -> Vec<(&'static Card, Outc
             further: Vec::new(),
         })
         .collect();
-    observe(&TwinScores { requests, effect })
+    observe(&TwinScores { requests, effect, is_sequence: false })
 }
 
 fn observe(scores: &TwinScores) -> Vec<(&'static Card, Outcome)> {
@@ -144,7 +146,7 @@ fn what_was_not_committed_beforehand_is_exploratory() {
 #[test]
 fn only_the_declared_primary_test_concludes() {
     let strong = outcomes(400, [0.1, 0.0, 0.0], 0.05);
-    let found = verdict(&strong, &Plan { primary: "text.watermark", is_committed: true });
+    let found = verdict(&strong, &Plan { primary: "text.watermark", ..COMMITTED });
     assert_eq!((found.conclusion, found.strongest), (Conclusion::Inconclusive, None));
     assert!(found.statement.contains("`text.watermark`, was not run"), "{}", found.statement);
     assert!(found.limits.iter().any(|limit| limit.contains("`text.released-twin` were run beside")), "{:?}", found.limits);
@@ -176,6 +178,72 @@ fn p_values_must_hold_and_absence_needs_power() {
     assert!(open.conclusion == Conclusion::Inconclusive && open.statement.contains("does not say what it would"), "{}", open.statement);
 }
 
+/// 400 requests in two batches, of which each has the other's first prompt where `is_shared`.
+fn in_batches(shift: f64, is_sequence: bool, is_shared: bool) -> Vec<(&'static Card, Outcome)> {
+    let mut normal = Gaussian::new(9, "batches");
+    let request = |i: usize| ScoredRequest {
+        cluster: if is_shared && i.is_multiple_of(200) { "c0".to_owned() } else { format!("c{i}") },
+        batch: i / 200,
+        is_placebo: false,
+        suspect: (0..3).map(|k| -2.5 + 0.15 * normal.draw() + if k == 0 { shift } else { 0.0 }).collect(),
+        base: None,
+        further: Vec::new(),
+    };
+    observe(&TwinScores { requests: (0..400).map(request).collect(), effect: 0.05, is_sequence })
+}
+
+#[test]
+fn the_verdict_says_which_number_was_to_conclude() {
+    let level = "`text.released-twin` at the level of 10^-6, by the";
+    let pooled = verdict(&outcomes(400, [0.1, 0.0, 0.0], 0.05), &COMMITTED);
+    assert_eq!(pooled.declared, format!("{level} p-value of one fixed set of replies"));
+    assert!(!pooled.limits.iter().any(|limit| limit.contains("E-values")), "{:?}", pooled.limits);
+
+    let sequence = Plan { is_sequence: true, ..COMMITTED };
+    let product = verdict(&in_batches(0.1, true, false), &sequence);
+    assert!(
+        product.declared.starts_with(&format!("{level} product of e-values over disjoint batches: from 10^6 on")),
+        "{}",
+        product.declared
+    );
+    assert_eq!(product.conclusion, Conclusion::SupportsDistillation, "{}", product.statement);
+    let e = (-product.strongest.as_ref().unwrap().p_value.log10()).floor();
+    let said = format!("the e-values of 2 batches, each tested by itself, multiply to 10^{e:.0}, which");
+    assert!(
+        e >= 6.0 && product.statement.contains(&said) && product.statement.contains("whenever the owner stops"),
+        "{}",
+        product.statement
+    );
+    assert!(product.limits.iter().any(|limit| limit.contains("leaves out those that show nothing")), "{:?}", product.limits);
+    assert!(!product.limits.iter().any(|limit| limit.contains("at most twice the level")), "{:?}", product.limits);
+
+    let undeclared = verdict(&in_batches(0.1, false, false), &COMMITTED);
+    assert_eq!((undeclared.conclusion, &undeclared.statement), (product.conclusion, &product.statement));
+    assert!(undeclared.limits.iter().any(|limit| limit.contains("at most twice the level")), "{:?}", undeclared.limits);
+
+    let mean = verdict(&in_batches(0.1, true, true), &sequence);
+    assert!(mean.declared.contains("mean of e-values"), "{}", mean.declared);
+    assert!(mean.limits.iter().any(|limit| limit.contains("averaged and not multiplied")), "{:?}", mean.limits);
+    let untested = verdict(&observe(&TwinScores::default()), &COMMITTED);
+    assert_eq!(untested.declared, "`text.released-twin` at the level of 10^-6");
+}
+
+/// By Markov's inequality, and not before: e of 10^6 rejects.
+#[test]
+fn a_product_of_a_million_is_needed() {
+    for (log10_e, expected) in [(6.1, Conclusion::SupportsDistillation), (5.9, Conclusion::Inconclusive)] {
+        let mut outcomes = in_batches(0.0, true, false);
+        let Outcome::Observed(observation) = &mut outcomes[0].1 else { panic!("the test did not run") };
+        // e = ½ p^−½ of one p-value.
+        let p = -2.0 * (log10_e * std::f64::consts::LN_10 + std::f64::consts::LN_2);
+        let e = EValue::from_p(PValue::new(p, NullDistribution::Exact));
+        observation.p_value = Some(e.to_p());
+        observation.twins.as_mut().unwrap().together = Together::Product(e);
+        let found = verdict(&outcomes, &Plan { is_sequence: true, ..COMMITTED });
+        assert_eq!(found.conclusion, expected, "{}", found.statement);
+    }
+}
+
 #[test]
 fn checks_that_are_missing_are_limits() -> Result<(), WordingError> {
     let mut normal = Gaussian::new(8, "replies");
@@ -187,7 +255,7 @@ fn checks_that_are_missing_are_limits() -> Result<(), WordingError> {
         base: None,
         further: Vec::new(),
     });
-    let outcomes = observe(&TwinScores { requests: requests.collect(), effect: 0.1 });
+    let outcomes = observe(&TwinScores { requests: requests.collect(), effect: 0.1, is_sequence: false });
     let found = conclude(&outcomes, &COMMITTED, &Wording::shipped()?)?;
     for words in ["No public base was tested", "No replies that went to others"] {
         assert!(found.limits.iter().any(|limit| limit.starts_with(words)), "{words}: {:?}", found.limits);
@@ -238,7 +306,7 @@ const RADIOACTIVITY: &str = "text.radioactivity";
 
 #[test]
 fn a_key_that_fits_supports_and_one_that_does_not_says_how_much_more_is_needed() {
-    let plan = Plan { primary: RADIOACTIVITY, is_committed: false };
+    let plan = Plan { primary: RADIOACTIVITY, is_committed: false, is_sequence: false };
     let found = verdict(&marked(700), &plan);
     assert_eq!(found.conclusion, Conclusion::SupportsDistillation, "{}", found.statement);
     assert!(found.statement.contains("drawn with the reference's key") && found.statement.contains("z 10.3 over 2000 distinct pairs"));

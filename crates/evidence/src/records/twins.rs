@@ -1,6 +1,6 @@
 //! Released replies beside their twins.
 
-use stats::PValue;
+use stats::{EValue, PValue};
 
 /// What a suspect, and a public base beside it, give to released replies and to twins of them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -9,6 +9,20 @@ pub struct TwinScores {
     pub requests: Vec<ScoredRequest>,
     /// The smallest effect that matters, in nats a token: declared before the suspect was opened.
     pub effect: f64,
+    /// Whether batches were declared to come in one after the other: e-values are then the evidence from the first one on, because whoever may take
+    /// the p-value of the first or go on has two tests.
+    pub is_sequence: bool,
+}
+
+/// How sets of replies are one piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Together {
+    /// One fixed set, by its p-value.
+    Pooled,
+    /// The product of the batches' e-values `½ p^−½`: no cluster stands in two of them. It holds whenever the owner stops.
+    Product(EValue),
+    /// The mean of them, because a cluster stands in two of them. It holds for batches that were fixed beforehand.
+    Mean(EValue),
 }
 
 /// A request, its released reply and the twins.
@@ -59,9 +73,11 @@ pub struct TwinEvidence {
     pub curve: Vec<(u64, f64)>,
     /// The statistic of drawn arrangements, in their standard deviations: what the observed one stands against.
     pub null_z: Vec<f64>,
-    /// Each batch by itself, where there are several.
+    /// Each batch by itself, where there are several or more may come.
     pub batches: Vec<TwinTest>,
-    /// The smallest p-value that `batches` allow together, by e-values; [`TwinTest::p_value`] of the primary test where there is one batch.
+    /// How the batches are one piece of evidence.
+    pub together: Together,
+    /// What the verdict holds against the level: `1/e` of the batches, or [`TwinTest::p_value`] of the one fixed set.
     pub p_value: PValue,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{card, null_of, observed, tool};
 use crate::Error;
-use evidence::{Card, Explanation, MarkEvidence, MarkTest, Outcome, RECORD_METHODS, TwinEvidence, TwinTest};
+use evidence::{Card, Explanation, MarkEvidence, MarkTest, Outcome, RECORD_METHODS, Together, TwinEvidence, TwinTest};
 use report::data;
 use sha2::{Digest as _, Sha256};
 use sources::FormatError;
@@ -120,6 +120,7 @@ pub(crate) fn report(case: ExaminedRecords<'_>) -> data::Report {
         tool: tool(),
         primary: Some(data::Primary {
             method: case.plan.method,
+            words: Some(case.verdict.declared.clone()),
             log10_level: verdict::distillation::LOG10_LEVEL,
             committed_beforehand: case.plan.committed_beforehand,
             committed_at: case.plan.committed_at,
@@ -190,7 +191,14 @@ pub(crate) fn explanation(e: &Explanation) -> data::Explanation {
 
 fn twins(twins: &TwinEvidence) -> data::TwinsPicture {
     let (null, null_detail) = null_of(twins.p_value);
+    let (combination, e) = match twins.together {
+        Together::Pooled => (data::Combination::Pooled, None),
+        Together::Product(e) => (data::Combination::EProduct, Some(e)),
+        Together::Mean(e) => (data::Combination::EMean, Some(e)),
+    };
     data::TwinsPicture {
+        combination,
+        log10_e: e.map(EValue::log10),
         primary: test(&twins.primary),
         without_base: twins.without_base.as_ref().map(test),
         base_alone: twins.base_alone.as_ref().map(test),
@@ -205,7 +213,11 @@ fn twins(twins: &TwinEvidence) -> data::TwinsPicture {
         requests_needed: twins.requests_needed,
         curve: twins.curve.iter().map(|&(requests, effect)| data::CurvePoint { requests, effect }).collect(),
         null_z: twins.null_z.clone(),
-        batches: twins.batches.iter().map(|batch| data::TwinsTest { log10_e: Some(log10_e(batch.p_value)), ..test(batch) }).collect(),
+        batches: twins
+            .batches
+            .iter()
+            .map(|batch| data::TwinsTest { log10_e: Some(EValue::from_p(batch.p_value).log10()), ..test(batch) })
+            .collect(),
         log10_p: twins.p_value.log10(),
         null,
         null_detail,
@@ -244,10 +256,6 @@ fn marks_test(test: &MarkTest) -> data::MarksTest {
     }
 }
 
-fn log10_e(p: PValue) -> f64 {
-    EValue::from_p(p).ln() / std::f64::consts::LN_10
-}
-
 fn test(test: &TwinTest) -> data::TwinsTest {
     let (null, null_detail) = null_of(test.p_value);
     data::TwinsTest {
@@ -283,7 +291,7 @@ mod tests {
             base: Some(vec![-2.0, -2.0 + 0.1 * (i % 3) as f64, -2.1]),
             further: Vec::new(),
         };
-        let scores = TwinScores { requests: (0..12).map(request).collect(), effect: 0.5 };
+        let scores = TwinScores { requests: (0..12).map(request).collect(), effect: 0.5, is_sequence: false };
         let records = Records { twins: Some(&scores), seed: 3, ..Records::default() };
         RECORD_METHODS.iter().map(|method| (method.card(), method.observe(&records).unwrap())).collect()
     }
@@ -316,7 +324,7 @@ mod tests {
     #[test]
     fn a_test_becomes_a_page_and_stands_beside_an_answer_on_derivation() {
         let outcomes = outcomes();
-        let plan = Plan { primary: "text.released-twin", is_committed: true };
+        let plan = Plan { primary: "text.released-twin", is_committed: true, is_sequence: false };
         let verdict = conclude(&outcomes, &plan, &Wording::shipped().unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let known = |root: &str| data::Side { path: "student".into(), tensor_root: root.into(), ..data::Side::default() };
@@ -336,6 +344,10 @@ mod tests {
             let twins = report.findings[0].twins.as_ref().unwrap();
             assert_eq!((twins.batches.len(), twins.primary.requests, twins.null_z.is_empty()), (2, 12, false));
             assert!(twins.batches.iter().all(|batch| batch.log10_e.is_some()) && report.findings[0].parts.len() > 3);
+            let product: f64 = twins.batches.iter().filter_map(|batch| batch.log10_e).sum();
+            assert_eq!(twins.combination, data::Combination::EProduct);
+            assert!((twins.log10_e.unwrap() - product).abs() < 1e-12);
+            assert!(report.primary.as_ref().unwrap().words.as_ref().unwrap().contains("product of e-values"));
             Page::Distillation.write(&report, folder.path()).unwrap();
             assert!(std::fs::read_to_string(folder.path().join("distillation.html")).unwrap().contains("Two questions, side by side"));
         }

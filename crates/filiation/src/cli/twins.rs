@@ -91,6 +91,10 @@ pub struct Commit {
     /// Of the drawn arrangements.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Further batches may follow: the evidence is then the product of e-values from this file on, and you may stop after any batch. Without it,
+    /// the file is one fixed set, tested by its p-value, which needs fewer replies.
+    #[arg(long)]
+    pub sequential: bool,
 }
 
 /// Arguments of `twins test`.
@@ -104,7 +108,7 @@ pub struct Test {
     /// What was published before the suspect was opened; one for each file of twins, in their order.
     #[arg(long, value_name = "FILE")]
     pub commitment: Vec<PathBuf>,
-    /// A further file of twins, drawn of replies that came later; can be given several times.
+    /// A further file of twins, of other requests, tested by itself: e-values of batches multiply; can be given several times.
     #[arg(long, value_name = "FILE")]
     pub batch: Vec<PathBuf>,
     /// A model that saw neither replies nor twins; as committed, in the same order.

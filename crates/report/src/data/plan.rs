@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Primary {
     /// Id of the method.
     pub method: String,
+    /// Which number of it concludes, in words: the p-value of one fixed set, or e-values of batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// log10 of the level that it rejects at.
     #[serde(serialize_with = "finite")]
     pub log10_level: f64,

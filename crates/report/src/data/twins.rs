@@ -5,6 +5,19 @@ use super::{finite, finite_interval_or_null, finite_list, finite_or_null};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How sets of replies are one piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Combination {
+    /// One fixed set, by its p-value.
+    #[default]
+    Pooled,
+    /// The product of the e-values of batches that share no cluster: it holds whenever the owner stops.
+    EProduct,
+    /// The mean of the e-values of batches that share a cluster: it holds for batches that were fixed beforehand.
+    EMean,
+}
+
 /// A test on replies that were released and twins that could as well have been.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +59,13 @@ pub struct TwinsPicture {
     /// The statistic of drawn arrangements, in their standard deviations.
     #[serde(serialize_with = "finite_list")]
     pub null_z: Vec<f64>,
-    /// Each batch by itself, where there are several.
+    /// Which number of all replies concludes.
+    #[serde(default)]
+    pub combination: Combination,
+    /// log10 of the product, or mean, of the e-values of all batches; null where there are none.
+    #[serde(default, serialize_with = "finite_or_null", skip_serializing_if = "Option::is_none")]
+    pub log10_e: Option<f64>,
+    /// Each batch by itself, where there are several or more may come.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<TwinsTest>,
     /// log10 of the p-value of all batches together.

@@ -1,8 +1,8 @@
 //! The answer on a terminal: the sentence, the number, what it is worth, and what it would have found. At most 80 columns.
 
-use super::view::{self, committed_words};
+use super::view::{self, committed_words, declared_test, e_value};
 use super::{marks, p_in_words, questions};
-use crate::data::{MarksPicture, Question, Report, TwinsTest};
+use crate::data::{Combination, MarksPicture, Question, Report, TwinsTest};
 use crate::numbers::{self, four_decimals};
 use crate::text::{Options, WIDTH, fact, printable, side, wrap};
 use crate::words;
@@ -44,6 +44,13 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
             if !twins.batches.is_empty() {
                 let each = twins.batches.iter().map(|batch| p_in_words(batch.log10_p, batch.null)).collect::<Vec<_>>().join("; ");
                 lines.extend(fact("batches", &format!("{} ({each})", twins.batches.len())));
+                let all = twins.batches.iter().map(|batch| e_value(batch.log10_e)).collect::<Vec<_>>().join("; ");
+                let (how, e) = match twins.combination {
+                    Combination::EMean => ("mean", e_value(twins.log10_e)),
+                    _ => ("product", e_value(twins.log10_e)),
+                };
+                let needed = numbers::plain(-twins.log10_level);
+                lines.extend(fact("e-values", &format!("{all}; {how} {e}, where 10^{needed} is needed").replace("10^-", "10^−")));
             }
         }
         None => match super::marks_of(report) {
@@ -52,8 +59,7 @@ pub fn text(report: &Report, options: Options<'_>) -> String {
         },
     }
     if let Some(primary) = &report.primary {
-        let level = format!("10^−{}", numbers::plain(-primary.log10_level));
-        let mut declared = format!("{} at {level}; {}", primary.method, committed_words(primary));
+        let mut declared = format!("{}; {}", declared_test(primary).replace('`', "").replace("10^-", "10^−"), committed_words(primary));
         if let Some(at) = &primary.committed_at {
             declared.push_str(&format!(", {at}"));
         }

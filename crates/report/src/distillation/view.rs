@@ -1,7 +1,7 @@
 //! What the section says: the numbers in plain words, the checks, the table, the batches, and what was declared.
 
 use super::p_in_words;
-use crate::data::{Primary, Report, TwinsPicture, TwinsTest};
+use crate::data::{Combination, Primary, Report, TwinsPicture, TwinsTest};
 use crate::figures::Figure;
 use crate::figures::twins::{self, Check};
 use crate::numbers::{self, four_decimals};
@@ -31,6 +31,8 @@ pub(crate) struct View {
     pub(crate) steps: [String; 4],
     pub(crate) table: Vec<Row>,
     pub(crate) batches: Vec<Batch>,
+    /// Whether a product grows from batch to batch.
+    pub(crate) is_product: bool,
     /// What all batches say together.
     pub(crate) together: String,
     pub(crate) measured: Vec<(&'static str, String)>,
@@ -59,14 +61,15 @@ pub(crate) struct Batch {
     pub(crate) p: String,
     /// `3.2`, or `10^4`.
     pub(crate) e: String,
+    /// The product of all up to here; none where they are averaged.
+    pub(crate) so_far: Option<String>,
 }
 
 /// What was declared before the suspect was opened.
 #[derive(Debug, Serialize)]
 pub(crate) struct Declared {
-    pub(crate) method: String,
-    /// `10^−6`.
-    pub(crate) level: String,
+    /// Which test, at which level, by which number.
+    pub(crate) test: String,
     pub(crate) is_committed: bool,
     pub(crate) words: &'static str,
     pub(crate) facts: Vec<(&'static str, String)>,
@@ -90,11 +93,9 @@ impl View {
             sketch: twins::sketch(twins),
             steps: steps(twins),
             table: checks.iter().map(row).collect(),
-            batches: twins.batches.iter().map(batch).collect(),
-            together: format!(
-                "All batches together, which is what the verdict holds against the level: {}.",
-                p_in_words(twins.log10_p, twins.null)
-            ),
+            batches: batches(twins),
+            is_product: twins.combination == Combination::EProduct,
+            together: together(twins),
             measured: measured(report, twins),
         }
     }
@@ -108,13 +109,18 @@ impl Declared {
             ("commitment", primary.commitment.clone()),
         ];
         Self {
-            method: primary.method.clone(),
-            level: format!("10^{}", numbers::plain(primary.log10_level)),
+            test: declared_test(primary),
             is_committed: primary.committed_beforehand,
             words: committed_words(primary),
             facts: facts.into_iter().filter_map(|(label, fact)| Some((label, fact?))).collect(),
         }
     }
+}
+
+/// The declared test in words.
+pub(super) fn declared_test(primary: &Primary) -> String {
+    let in_short = || format!("`{}` at the level of 10^{}", primary.method, numbers::plain(primary.log10_level));
+    primary.words.clone().unwrap_or_else(in_short)
 }
 
 /// A few words for whether the test was laid down in time.
@@ -221,15 +227,46 @@ fn row(check: &Check<'_>) -> Row {
     }
 }
 
-fn batch(test: &TwinsTest) -> Batch {
-    let e = |log10: f64| if log10 >= 4.0 { format!("10^{}", log10.floor()) } else { numbers::plain(10f64.powf(log10)) };
-    Batch {
-        requests: test.requests,
-        clusters: test.clusters,
-        effect: four_decimals(test.effect),
-        z: numbers::z(test.z),
-        p: numbers::p_value(test.log10_p, Some(test.null)),
-        e: test.log10_e.filter(|e| e.is_finite()).map_or_else(|| "–".to_owned(), e),
+fn batches(twins: &TwinsPicture) -> Vec<Batch> {
+    let mut product = 0.0;
+    let batch = |test: &TwinsTest| {
+        product += test.log10_e.unwrap_or(0.0);
+        Batch {
+            requests: test.requests,
+            clusters: test.clusters,
+            effect: four_decimals(test.effect),
+            z: numbers::z(test.z),
+            p: numbers::p_value(test.log10_p, Some(test.null)),
+            e: e_value(test.log10_e),
+            so_far: (twins.combination == Combination::EProduct).then(|| e_value(Some(product))),
+        }
+    };
+    twins.batches.iter().map(batch).collect()
+}
+
+/// `3.2`, `0.5`, or `10^4`.
+pub(super) fn e_value(log10: Option<f64>) -> String {
+    match log10.filter(|e| e.is_finite()) {
+        None => "–".to_owned(),
+        Some(log10) if log10 >= 4.0 => format!("10^{}", log10.floor()),
+        Some(log10) => numbers::plain(10f64.powf(log10)),
+    }
+}
+
+/// What all batches say together, and what may be done next.
+fn together(twins: &TwinsPicture) -> String {
+    let p = p_in_words(twins.log10_p, twins.null);
+    let (e, threshold) = (e_value(twins.log10_e), format!("10^{}", numbers::plain(-twins.log10_level)));
+    match twins.combination {
+        Combination::EProduct => format!(
+            "The product of all e-values is what the verdict holds against the level: e = {e}, where {threshold} is needed, so {p}. \
+             By Ville's inequality that holds at whatever batch the owner stops; to go on with further replies costs nothing."
+        ),
+        Combination::EMean => format!(
+            "These batches share prompts or conversations, so their e-values do not multiply. Their mean is what the verdict holds against the \
+             level: e = {e}, where {threshold} is needed, so {p}. That holds for batches that were fixed beforehand."
+        ),
+        Combination::Pooled => format!("All batches together, which is what the verdict holds against the level: {p}."),
     }
 }
 

@@ -82,7 +82,7 @@ fn the_page_answers_in_the_order_in_which_a_judge_asks() {
             "Filiation, on replies that were released",
             "Evidence of training on released replies</h2>",
             "Smallest effect found</dt>",
-            "committed beforehand</span> Declared primary test: <code>text.released-twin</code>, at the level of 10<sup>−6</sup>",
+            "committed beforehand</span> Declared primary test: <code>text.released-twin</code> at the level of 10<sup>−6</sup>, by the p-value of one fixed set of replies. No other",
             "2026-11-02T09:12:40Z",
             "Released replies beside their twins</h2>",
             "The released replies against chance</h3>",
@@ -145,7 +145,16 @@ fn batches_have_a_table_and_one_batch_has_none() {
     let page = page(&samples::distilled_in_batches());
     assert_says(
         &page,
-        &["Batch by batch</h3>", "e-value</th>", "All batches together, which is what the verdict holds against the level: p"],
+        &[
+            "the e-values of 3 batches, each tested by itself, multiply to 10<sup>",
+            "by the product of e-values over disjoint batches: from 10<sup>6</sup> on it rejects",
+            "Batch by batch</h3>",
+            "e-value</th>",
+            "product so far</th>",
+            "The product of all e-values is what the verdict holds against the level: e = 10<sup>",
+            "where 10<sup>6</sup> is needed, so p ≤ 10<sup>−",
+            "at whatever batch the owner stops",
+        ],
     );
     assert!(!page.contains("Hoeffding&#39;s bound") && !page.contains("Hoeffding's bound"), "one test's level where several are joined");
     assert!(!self::page(&samples::distilled()).contains("Batch by batch"));
@@ -217,11 +226,13 @@ fn a_terminal_shows_the_number_and_what_it_is_worth() {
         "base alone ",
         "placebo    ",
         "least      0.0",
-        "declared   text.released-twin at 10^−6; committed",
+        "declared   text.released-twin at the level of 10^−6, by the p-value of one fixed",
     ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "no `{start}` in:\n{text}");
     }
     assert!(text.contains("derivation not asked"), "{text}");
+    let batches = plain_text(&samples::distilled_in_batches());
+    assert!(batches.contains("\nbatches    3 (p") && batches.contains("\ne-values   ") && batches.contains("where 10^6 is"), "{batches}");
     assert!(plain_text(&samples::endpoint()).contains("base alone not tested"));
 }
 
@@ -249,6 +260,7 @@ fn text_from_files_is_never_markup() {
         report.verdicts[0].statement = attack.to_owned();
         let primary = report.primary.as_mut().unwrap();
         primary.method = attack.to_owned();
+        primary.words = Some(attack.to_owned());
         primary.commitment = Some(attack.to_owned());
         primary.committed_at = Some(attack.to_owned());
         if let Some(questions) = &mut report.two_questions {

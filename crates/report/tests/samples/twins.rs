@@ -3,8 +3,8 @@
 use super::{cards, noise, sha, side};
 use report::data::PValue as PValueOf;
 use report::data::{
-    Access, Answer, Card, Case, Conclusion, CurvePoint, CustodyFile, Explanation, Finding, NullKind, Outcome, Primary, Question, Report,
-    Side, SideRole, Tool, TwinsPicture, TwinsTest, TwoQuestions, Verdict,
+    Access, Answer, Card, Case, Combination, Conclusion, CurvePoint, CustodyFile, Explanation, Finding, NullKind, Outcome, Primary,
+    Question, Report, Side, SideRole, Tool, TwinsPicture, TwinsTest, TwoQuestions, Verdict,
 };
 use stats::exchangeable::{Exchange, detectable, exchange, normal_quantile, residuals};
 use stats::{EValue, NullDistribution, PValue};
@@ -110,6 +110,8 @@ fn picture(drawn: &Drawn) -> TwinsPicture {
     let least = null.null_sd * standard_deviations / n;
     let only = |values: &[Vec<f64>], label: &str| drawn.has_checks.then(|| tested(values, label).0);
     TwinsPicture {
+        combination: if batches.is_empty() { Combination::Pooled } else { Combination::EProduct },
+        log10_e: (!batches.is_empty()).then_some(e),
         without_base: only(&values, "released"),
         base_alone: only(&of_base, "released"),
         placebo: only(&rest_of_others, "placebo"),
@@ -156,6 +158,7 @@ fn filled(statement: &str, twins: &TwinsPicture) -> String {
         .replace("{effect}", &format!("{:.4}", twins.primary.effect))
         .replace("{least}", &format!("{:.4}", twins.detectable))
         .replace("{power}", &power(twins.log10_p))
+        .replace("{e}", &format!("10^{:.0}", twins.log10_e.unwrap_or(0.0).floor()))
         .replace("{base}", &power(of(&twins.base_alone)))
         .replace("{placebo}", &power(of(&twins.placebo)))
         .replace("{p}", &format!("{:.2}", 10f64.powf(twins.log10_p)))
@@ -192,6 +195,12 @@ fn report(drawn: &Drawn, conclusion: Conclusion, statement: &str, would_help: Op
         ..Finding::default()
     };
     let statement = &filled(statement, &twins);
+    let declared = match twins.combination {
+        Combination::Pooled => "`text.released-twin` at the level of 10^-6, by the p-value of one fixed set of replies",
+        _ => {
+            "`text.released-twin` at the level of 10^-6, by the product of e-values over disjoint batches: from 10^6 on it rejects, and after every batch the owner may stop or go on"
+        }
+    };
     let answer = verdict(&twins, conclusion, statement, would_help);
     let suspect = side("models/assistant-7b", 61, 12);
     Report {
@@ -199,6 +208,7 @@ fn report(drawn: &Drawn, conclusion: Conclusion, statement: &str, would_help: Op
         case: Case { reference: side("models/tutor", 60, 16), suspect: suspect.clone(), seed: 7, ..Case::default() },
         primary: Some(Primary {
             method: TWIN.to_owned(),
+            words: Some(declared.to_owned()),
             log10_level: -6.0,
             committed_beforehand: true,
             committed_at: Some("2026-11-02T09:12:40Z".to_owned()),
@@ -290,7 +300,7 @@ pub(crate) fn distilled_in_batches() -> Report {
     let mut report = report(
         &Drawn { requests: 600, batches: 3, twins: 3, ..SUPPORTED },
         Conclusion::SupportsDistillation,
-        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 600 requests more probable than their twins by {effect} nats a token, and a model that did not depend on which were released would show this much with a probability of at most {power} (a rigorous upper bound).",
+        "The evidence supports that the suspect was trained on replies that the reference released: it finds the released replies of 600 requests more probable than their twins by {effect} nats a token, and the e-values of 3 batches, each tested by itself, multiply to {e}, which a model that did not depend on which were released would reach with a probability of at most {power}, whenever the owner stops.",
         None,
     );
     beside(&mut report, super::independent(), Some(true));

@@ -2,7 +2,7 @@
 
 use crate::card::{Card, card};
 use crate::method::{Explanation, MethodError, Observation, Outcome};
-use crate::records::{RecordMethod, Records, ScoredRequest, TwinEvidence, TwinTest};
+use crate::records::{RecordMethod, Records, ScoredRequest, Together, TwinEvidence, TwinTest};
 use stats::calibration::{multiplicities, quantile};
 use stats::exchangeable::{Exchange, detectable, exchange, normal_quantile, residuals};
 use stats::{EValue, InputError};
@@ -27,7 +27,9 @@ card! {
     /// most 16,384; else `(1 + #{T* ≥ T}) / (B + 1)` over drawn ones; and where none of these reaches `T`, Chernoff's bound
     /// `inf_λ Π_c mean_k e^{λ w_ck} e^{−λT}`, which is at most Hoeffding's `exp(−T²/2Σw²)` for one twin, or for one twin Bentkus and Dzindzalieta's where
     /// that is less. Batches that came in one after the
-    /// other are combined by e-values (`½ p^−½`), multiplied where no cluster stands in two of them, averaged otherwise.
+    /// other are combined by e-values (`½ p^−½`), multiplied where no cluster stands in two of them, averaged otherwise: a product of 10^6
+    /// rejects at 10^-6 by Markov's inequality, and by Ville's at whatever batch the owner stops. Batches that were declared as a sequence are
+    /// e-values from the first one on.
     /// # Assumptions
     /// Released replies and twins come from one distribution: one snapshot, one prompt, one setting of the sampler, nothing edited afterwards. The
     /// base, which saw neither, is tested in the suspect's place and must find nothing; so must replies that went to others (placebo).
@@ -87,8 +89,12 @@ impl RecordMethod for ReleasedTwin {
         let placebo = if placebo.is_empty() { None } else { Some(Found::of(&placebo, seed, "placebo")?.best().test.clone()) };
         let best = found.best();
         let requests = best.test.requests as f64;
-        let (batches, p_value) = by_batches(&tested, best.test.p_value, seed)?;
-        let detectable = best.null.null_sd * standard_deviations(batches.len()) / requests;
+        let (batches, together) = by_batches(&tested, twins.is_sequence, seed)?;
+        let p_value = match together {
+            Together::Pooled => best.test.p_value,
+            Together::Product(e) | Together::Mean(e) => e.to_p(),
+        };
+        let detectable = best.null.null_sd * standard_deviations(batches.len(), together) / requests;
         let needed = requests * (detectable / twins.effect).powi(2);
         let counts = tested.iter().map(|request| request.suspect.len() - 1);
         let evidence = TwinEvidence {
@@ -112,6 +118,7 @@ impl RecordMethod for ReleasedTwin {
                 .map(|sum| if best.null.null_sd > 0.0 { sum / best.null.null_sd } else { 0.0 })
                 .collect(),
             batches,
+            together,
             p_value,
             primary: best.test.clone(),
         };
@@ -121,14 +128,17 @@ impl RecordMethod for ReleasedTwin {
 
 /// Standard deviations of the null hypothesis at which the test rejects with the stated power.
 ///
-/// Batches are held against the level together: `−ln p = Σ ½ z_b² / 2 − k · 3/2 ln 2` by [`EValue::from_p`] of Hoeffding's doubled bounds, and an
-/// effect that is the same in all of them has `Σ z_b² = z²`.
-fn standard_deviations(batches: usize) -> f64 {
-    let level = 10f64.powf(LOG10_LEVEL);
-    if batches < 2 {
-        return detectable(level, POWER);
-    }
-    (4.0 * (-level.ln() + 1.5 * batches as f64 * std::f64::consts::LN_2)).sqrt() + normal_quantile(1.0 - POWER)
+/// Batches are held against the level together: `ln e = Σ z_b²/4 − k · 3/2 ln 2` by [`EValue::from_p`] of Hoeffding's doubled bounds, and an
+/// effect that is the same in all of them has `Σ z_b² = z²`. A mean of `k` such e-values has the exponent of one batch, `z²/4k`.
+fn standard_deviations(batches: usize, together: Together) -> f64 {
+    let ln_level = LOG10_LEVEL * std::f64::consts::LN_10;
+    let (k, three_halves_ln_2) = (batches as f64, 1.5 * std::f64::consts::LN_2);
+    let square = match together {
+        Together::Pooled => return detectable(ln_level.exp(), POWER),
+        Together::Product(_) => 4.0 * (-ln_level + k * three_halves_ln_2),
+        Together::Mean(_) => 4.0 * k * (-ln_level + three_halves_ln_2),
+    };
+    square.sqrt() + normal_quantile(1.0 - POWER)
 }
 
 fn observation(evidence: TwinEvidence) -> Observation {
@@ -247,20 +257,22 @@ fn interval(differences: &[f64], sizes: &[f64], seed: u64, label: &str) -> (f64,
     (quantile(&means, 0.025).unwrap_or(f64::NAN), quantile(&means, 0.975).unwrap_or(f64::NAN))
 }
 
-/// Every batch by itself, and their evidence together.
-fn by_batches(requests: &[&ScoredRequest], alone: stats::PValue, seed: u64) -> Result<(Vec<TwinTest>, stats::PValue), InputError> {
+/// Every batch by itself, and how they are one piece of evidence.
+fn by_batches(requests: &[&ScoredRequest], is_sequence: bool, seed: u64) -> Result<(Vec<TwinTest>, Together), InputError> {
     let mut batches: BTreeMap<usize, Vec<&ScoredRequest>> = BTreeMap::new();
     requests.iter().for_each(|request| batches.entry(request.batch).or_default().push(request));
-    if batches.len() < 2 {
-        return Ok((Vec::new(), alone));
+    if batches.len() < 2 && !is_sequence {
+        return Ok((Vec::new(), Together::Pooled));
     }
     let mut of_cluster: BTreeMap<&str, usize> = BTreeMap::new();
     let is_apart = requests.iter().all(|request| *of_cluster.entry(&request.cluster).or_insert(request.batch) == request.batch);
+    // A batch draws by its smallest cluster, whatever its place among the others: their order does not matter, and no two draw alike.
+    let label = |requests: &[&ScoredRequest]| requests.iter().map(|request| request.cluster.as_str()).min().unwrap_or_default().to_owned();
     let tests: Vec<TwinTest> = batches
-        .iter()
-        .map(|(batch, requests)| Ok(Found::of(requests, seed, &format!("batch {batch}"))?.best().test.clone()))
+        .values()
+        .map(|requests| Ok(Found::of(requests, seed, &format!("batch of {}", label(requests)))?.best().test.clone()))
         .collect::<Result<_, InputError>>()?;
     let e_values: Vec<EValue> = tests.iter().map(|test| EValue::from_p(test.p_value)).collect();
-    let together = if is_apart { Some(EValue::product(&e_values)) } else { EValue::mean(&e_values) };
-    Ok((tests, together.map_or(alone, EValue::to_p)))
+    let mean = EValue::mean(&e_values).filter(|_| !is_apart);
+    Ok((tests, mean.map_or_else(|| Together::Product(EValue::product(&e_values)), Together::Mean)))
 }

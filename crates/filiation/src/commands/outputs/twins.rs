@@ -192,7 +192,7 @@ impl Cast {
     fn scores(&self, world: &World<'_>, suspect: &Model, lines: &[Line]) -> Result<TwinScores, Error> {
         let open = |model| LocalScorer::open(model, &world.dialogues.chat).map_err(ScoreError::from);
         let (suspect, base, domain) = (open(suspect)?, open(&self.base)?, open(&self.domain)?);
-        scores(&[lines], &Ask { suspect: &suspect, bases: vec![&base, &domain] }, EFFECT, world.progress)
+        scores(&[lines], &Ask { suspect: &suspect, bases: vec![&base, &domain] }, (EFFECT, false), world.progress)
     }
 }
 
@@ -297,7 +297,7 @@ fn nulls(world: &World<'_>, cast: &Cast) -> Result<(Vec<Demand>, String), Error>
             // The base in its own place has nothing left once its part is taken away.
             let requests =
                 if kind == "the base" { requests.into_iter().map(|r| ScoredRequest { base: None, ..r }).collect() } else { requests };
-            let part = TwinScores { requests, effect: EFFECT };
+            let part = TwinScores { requests, effect: EFFECT, is_sequence: false };
             let Some(observation) = observe(&part, set as u64)? else { continue };
             by_kind.entry(kind).or_default().extend(observation.p_value.map(stats::PValue::value));
         }

@@ -1,5 +1,6 @@
 //! `filiation twins`: from the log of a service to an exact test of who learnt its replies.
 
+mod batches;
 mod score;
 mod test;
 
@@ -117,13 +118,24 @@ fn commit(args: &Commit, printer: &Printer, progress: &Progress) -> Result<(), E
     let root = |base: &std::path::PathBuf| Ok(custody(&open(base, progress)?, "digests of the base", progress)?.tensor_root);
     let bases = args.base.iter().map(root).collect::<Result<_, Error>>()?;
     let campaign = ::twins::TwinFile::open(&args.twins)?.header.campaign;
-    let plan = Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect: args.effect, seed: args.seed, bases };
+    let plan = Plan {
+        primary: PRIMARY.into(),
+        log10_level: LOG10_LEVEL,
+        effect: args.effect,
+        seed: args.seed,
+        bases,
+        sequential: args.sequential,
+    };
     let commitment = Commitment::of(&args.twins, &secret.campaign(&campaign), plan, probe::rfc3339(std::time::SystemTime::now()))?;
     let digest = commitment.write(&args.output)?;
     let path = printable(&args.output.display().to_string());
     let [tested, placebo] = commitment.requests;
+    let primary = match args.sequential {
+        true => "the product of e-values over batches, from this one on",
+        false => "the p-value of this one fixed set",
+    };
     printer.result(&format!(
-        "{tested} requests and {placebo} placebo of campaign `{}` committed in `{path}`\nSHA-256 {digest}\n\
+        "{tested} requests and {placebo} placebo of campaign `{}` committed in `{path}`\ndeclared primary: {primary}\nSHA-256 {digest}\n\
          Publish this digest, or have it stamped, before the suspect is opened.\n",
         printable(&campaign)
     ))

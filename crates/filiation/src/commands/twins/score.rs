@@ -13,8 +13,13 @@ pub(crate) struct Ask<'a> {
     pub(crate) bases: Vec<&'a dyn Scorer>,
 }
 
-/// Scores of every batch. A reply that a model cannot read is left out: a twin alone, a released one with its request.
-pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: &Progress) -> Result<TwinScores, Error> {
+/// Scores of every batch; `is_sequence` where they were declared to come in one after the other. A reply that a model cannot read is left out: a twin alone, a released one with its request.
+pub(crate) fn scores(
+    batches: &[&[Line]],
+    ask: &Ask<'_>,
+    (effect, is_sequence): (f64, bool),
+    progress: &Progress,
+) -> Result<TwinScores, Error> {
     let lines: Vec<(usize, &Line)> =
         batches.iter().enumerate().flat_map(|(batch, lines)| lines.iter().map(move |line| (batch, line))).collect();
     let said = |line: &Line| std::iter::once(line.released.clone()).chain(line.twins.iter().cloned()).collect::<Vec<Utterance>>();
@@ -52,5 +57,5 @@ pub(crate) fn scores(batches: &[&[Line]], ask: &Ask<'_>, effect: f64, progress: 
             further: bases.iter().skip(1).map(|base| values(base)).collect(),
         });
     }
-    Ok(TwinScores { requests, effect })
+    Ok(TwinScores { requests, effect, is_sequence })
 }

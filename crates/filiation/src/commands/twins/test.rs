@@ -1,5 +1,6 @@
 //! `filiation twins test`: the test that was committed, and its report.
 
+use super::batches;
 use super::{Ask, LOG10_LEVEL, PRIMARY, scores};
 use crate::Error;
 use crate::assemble::files::{custody_file, custody_files};
@@ -27,7 +28,8 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
     args.report.as_deref().map(prepare_folder).transpose()?;
     let wording = Wording::shipped()?;
     let paths: Vec<&PathBuf> = std::iter::once(&args.twins).chain(&args.batch).collect();
-    let files: Vec<TwinFile> = paths.iter().map(|path| Ok(TwinFile::open(path)?)).collect::<Result<_, Error>>()?;
+    let mut files: Vec<TwinFile> = paths.iter().map(|path| Ok(TwinFile::open(path)?)).collect::<Result<_, Error>>()?;
+    batches::keep_apart(&paths, &mut files)?;
     let committed = committed(args, &paths)?;
     let beside = args.beside.as_deref().map(Beside::read).transpose()?;
     let bases: Vec<Compared> =
@@ -41,13 +43,14 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
         bases.iter().map(|base| LocalScorer::open(&base.model, &header.chat).map_err(ScoreError::from)).collect::<Result<_, _>>()?;
     let batches: Vec<&[Line]> = files.iter().map(|file| file.lines.as_slice()).collect();
     let ask = Ask { suspect: &scorer, bases: base_scorers.iter().map(|base| base as &dyn Scorer).collect() };
-    let scores = scores(&batches, &ask, plan.effect, progress)?;
+    let scores = scores(&batches, &ask, (plan.effect, plan.sequential), progress)?;
     let records = Records { twins: Some(&scores), seed: plan.seed, ..Records::default() };
     let outcomes = match record_method(PRIMARY) {
         Some(method) => vec![(method.card(), method.observe(&records)?)],
         None => Vec::new(),
     };
-    let verdict = conclude(&outcomes, &distillation::Plan { primary: PRIMARY, is_committed: committed.is_some() }, &wording)?;
+    let declared = distillation::Plan { primary: PRIMARY, is_committed: committed.is_some(), is_sequence: plan.sequential };
+    let verdict = conclude(&outcomes, &declared, &wording)?;
 
     let snapshot = if header.snapshot.is_of_endpoint() {
         endpoint(&header.snapshot.path, None)
@@ -127,8 +130,9 @@ fn committed(args: &Test, paths: &[&PathBuf]) -> Result<Option<(Plan, Vec<Stamp>
 }
 
 fn described(plan: &Plan) -> String {
-    let Plan { primary, log10_level, effect, seed, bases } = plan;
-    format!("`{}` at 10^{log10_level}, effect {effect}, seed {seed}, {} bases", primary.escape_debug(), bases.len())
+    let Plan { primary, log10_level, effect, seed, bases, sequential } = plan;
+    let set = if *sequential { "a sequence of batches" } else { "one fixed set" };
+    format!("`{}` at 10^{log10_level} on {set}, effect {effect}, seed {seed}, {} bases", primary.escape_debug(), bases.len())
 }
 
 /// What will be done: as committed, where it was; whoever asks for something else is told.
@@ -139,7 +143,14 @@ fn plan(args: &Test, committed: Option<&Plan>, bases: &[Compared]) -> Result<Pla
         if !(effect.is_finite() && effect > 0.0) {
             return Err(Error::Usage { message: format!("effect: found {effect}, expected nats a token above 0"), hint: None });
         }
-        return Ok(Plan { primary: PRIMARY.into(), log10_level: LOG10_LEVEL, effect, seed: args.seed.unwrap_or(0), bases: roots });
+        return Ok(Plan {
+            primary: PRIMARY.into(),
+            log10_level: LOG10_LEVEL,
+            effect,
+            seed: args.seed.unwrap_or(0),
+            bases: roots,
+            sequential: false,
+        });
     };
     let otherwise = |what: &str, found: String, expected: String| {
         Err(Error::Usage {

@@ -48,7 +48,7 @@ pub(super) fn run(args: &Test, printer: &Printer, progress: &Progress) -> Result
     };
     let (_, outcome) = observe(PRIMARY, &Records { radioactivity: Some(&given), seed: args.seed, ..Records::default() })?;
     let outcomes: Vec<_> = record_method(PRIMARY).map(|method| (method.card(), outcome)).into_iter().collect();
-    let verdict = conclude(&outcomes, &Plan { primary: PRIMARY, is_committed: false }, &wording)?;
+    let verdict = conclude(&outcomes, &Plan { primary: PRIMARY, is_committed: false, is_sequence: false }, &wording)?;
     let report = report(ExaminedRecords {
         reference: side(&owner),
         suspect,
