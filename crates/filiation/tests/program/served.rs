@@ -175,7 +175,7 @@ fn an_endpoint_that_shows_a_few_tokens_at_a_time_shows_whose_output_layer_it_has
     let own = found(TEACHER, &["--control", PUBLIC_BASE]).json();
     assert!(own["statistic"].as_f64().unwrap() > 1.0 - 1e-6 && own["log10P"].is_null(), "{own}");
     let control = own["parts"].as_array().unwrap().iter().find(|part| part["label"] == format!("inside {PUBLIC_BASE}")).unwrap();
-    assert!(control["value"].as_f64().unwrap() < 0.95, "{own}");
+    assert!(control["value"].as_f64().unwrap() < 0.99, "{own}");
     // 144 tokens, one of them in every question of 30.
     assert_eq!(server.requests().len(), 6 * 143usize.div_ceil(29));
     // Another reference with the same tokens asks nothing anew.
