@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_finding_fits_the_terminal_and_the_contract() {
-        let document = |i: u64| ReadDocument { position: i, suspect: (i * i % 37) as f64, bases: vec![0.0] };
+        let document = |i: u64| ReadDocument { position: i, suspect: (i + i * i % 37) as f64, bases: vec![0.0] };
         let order = OrderScores { documents: (0..200).map(document).collect(), unread: 3 };
         let records = Records { order: Some(&order), ..Records::default() };
         let finding = observe("text.palimpsest", &records).unwrap();

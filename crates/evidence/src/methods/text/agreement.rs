@@ -16,13 +16,16 @@ card! {
     /// To the suspect the reference is one more of the controls: what they agree on, beside what other models agree on with each, is of one law.
     /// # Statistic
     /// `Δ = r(R) − mean_j r(C_j)`, where `r(M) = ln(A(S, M) / T(M))`, `A` is the share of prompts on which two models give the same answer, and `T(M)` the
-    /// mean of `A(M, ·)` over the others of reference and controls: how much any model agrees with `M`. A model that answers as everybody does is agreed
-    /// with by all, which is no descent, and dividing by `T` takes that away. An answer is the most probable next token. Large values count.
+    /// mean of `A(M, ·)` over other models: how much any model agrees with `M`. A model that answers as everybody does is agreed with by all, which is
+    /// no descent, and dividing by `T` takes that away. `T` is taken twice, over the other controls and over the reference too: the first is right where the
+    /// reference has a standing of its own, the second where it is one of them. What counts is the one that says less. An answer is the most probable
+    /// next token. Large values count.
     /// # Shapes and units
     /// One answer a prompt and model, at least 3,000 prompts that all models answered, and at least two controls; a difference of natural logarithms of
     /// shares.
     /// # Null distribution
-    /// Student's t with `k − 1` degrees of freedom, of `k` controls: `t = Δ / (s √(1 + 1/k))`, `s` the standard deviation of `r` over the controls. So models
+    /// Student's t with `k − 1` degrees of freedom, of `k` controls: `t = Δ / (s √(1 + 1/k))`, `s` the standard deviation of `r` over the controls; of both `T` the
+    /// larger p-value. So models
     /// are what is drawn, and prompts are part of what they differ by. McNemar's exact test beside each control, adjusted by Holm, stands in the parts: it
     /// knows prompts alone, and tells independent models apart as readily as relatives.
     /// # Assumptions
@@ -102,9 +105,16 @@ fn compared(answers: &Answers, prompts: &[usize]) -> Option<Observation> {
         prompts.iter().filter(|&&prompt| one[prompt] == other[prompt]).count() as f64 / n as f64
     };
     let with: Vec<f64> = pool.iter().map(|model| share(&answers.suspect, model)).collect();
-    let typical: Vec<f64> = (0..pool.len()).map(|i| typical(&pool, i, share)).collect();
-    let relative: Vec<f64> = with.iter().zip(&typical).map(|(with, typical)| (with / typical).ln()).collect();
-    let Spread { delta, t, p_value } = beyond(&relative)?;
+    let among = Among::of(&pool, share);
+    let relative = |typical: &[f64]| -> Vec<f64> { with.iter().zip(typical).map(|(with, typical)| (with / typical).ln()).collect() };
+    let found = |first: usize| {
+        let typical = among.typical(first);
+        let relative = relative(&typical);
+        beyond(&relative).map(|spread| (spread, relative, typical))
+    };
+    let both = [found(0)?, found(1)?];
+    let (Spread { delta, t, p_value }, relative, typical) =
+        both.into_iter().max_by(|a, b| a.0.p_value.ln().total_cmp(&b.0.p_value.ln()))?;
 
     let k = answers.controls.len();
     let tests: Vec<Mcnemar> = answers.controls.iter().map(|control| mcnemar(answers, control, prompts)).collect();
@@ -143,10 +153,22 @@ fn compared(answers: &Answers, prompts: &[usize]) -> Option<Observation> {
     Some(Observation::new(delta, n, Some(p_value), explanation))
 }
 
-/// `T`: how much the other models of reference and controls agree with one of them.
-fn typical(pool: &[&OneAnswerEach], i: usize, share: impl Fn(&OneAnswerEach, &OneAnswerEach) -> f64) -> f64 {
-    let others = pool.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| share(pool[i], other));
-    others.sum::<f64>() / (pool.len() - 1) as f64
+/// Agreements of reference and controls with one another, the reference first.
+struct Among(Vec<Vec<f64>>);
+
+impl Among {
+    fn of(pool: &[&OneAnswerEach], share: impl Fn(&OneAnswerEach, &OneAnswerEach) -> f64) -> Self {
+        Self(pool.iter().map(|one| pool.iter().map(|other| share(one, other)).collect()).collect())
+    }
+
+    /// `T` of each: how much the others agree with it, from the `first` on.
+    fn typical(&self, first: usize) -> Vec<f64> {
+        let of = |(i, row): (usize, &Vec<f64>)| {
+            let others: Vec<f64> = row.iter().enumerate().skip(first).filter(|(j, _)| *j != i).map(|(_, share)| *share).collect();
+            others.iter().sum::<f64>() / others.len() as f64
+        };
+        self.0.iter().enumerate().map(of).collect()
+    }
 }
 
 fn mcnemar(answers: &Answers, control: &ControlAnswers, prompts: &[usize]) -> Mcnemar {
