@@ -164,7 +164,7 @@ fn marked(marks: &MarkEvidence, p: &PValue, level: &str, wording: &Wording) -> R
     };
     let (z, pairs) = (z(test), test.n.to_string());
     if p.log10() <= LOG10_LEVEL {
-        let values = [("z", format!("{z:.1}")), ("pairs", pairs), ("p", p_in_brackets(p))];
+        let values = [("z", format!("{z:.1}")), ("pairs", pairs), ("p", probability(p))];
         return Ok(Answer::Supports(fill(&words.supports, &values.each_ref().map(|(name, value)| (*name, value.as_str())))?));
     }
     let why = fill(&words.power, &[("level", level), ("p", &p_in_brackets(p)), ("pairs", &pairs)])?;

@@ -18,6 +18,9 @@ ClaimRowKind = Literal["suspect", "control"]
 # What one position of an attention map is.
 ClaimUnit = Literal["tokens", "words"]
 
+# How sets of replies are one piece of evidence.
+Combination = Literal["pooled", "eProduct", "eMean"]
+
 # The answer to one question.
 Conclusion = Literal["supports-derivation", "supports-independence", "supports-distillation", "no-evidence-of-distillation", "inconclusive"]
 
@@ -518,6 +521,8 @@ class Primary:
     method: str
     # When the suspect was first opened, in RFC 3339; null where that is not known.
     opened_at: str | None
+    # Which number of it concludes, in words: the p-value of one fixed set, or e-values of batches.
+    words: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -676,10 +681,12 @@ class TwinsPicture:
 
     # The public base in the suspect's place; it saw neither replies nor twins.
     base_alone: TwinsTest | None = None
-    # Each batch by itself, where there are several.
+    # Each batch by itself, where there are several or more may come.
     batches: list[TwinsTest] = field(default_factory=list)
     # Share of the base's differences that was taken away.
     beta: float | None = None
+    # Which number of all replies concludes.
+    combination: Combination
     # The smallest effect that is found so often, by number of requests.
     curve: list[CurvePoint]
     # The smallest effect that it finds so often, in nats a token.
@@ -688,6 +695,8 @@ class TwinsPicture:
     effect: float
     # Fewest twins of a request.
     fewest_twins: int
+    # log10 of the product, or mean, of the e-values of all batches; null where there are none.
+    log10_e: float | None = None
     # log10 of the level that the verdict rejects at.
     log10_level: float
     # log10 of the p-value of all batches together.
