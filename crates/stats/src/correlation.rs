@@ -187,7 +187,8 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_add_up_to_the_definition(n in 1usize..5, m in 1usize..5, widths in prop::collection::vec(0usize..40, 1..5), seed: u64) {
-            prop_assume!(widths.iter().sum::<usize>() > 2);
+            // Three values may all but agree, and then rounding is most of what is left of their correlation.
+            prop_assume!(widths.iter().sum::<usize>() > 7);
             let (mut sums, mut swapped) = (CrossSums::new(n, m), CrossSums::new(m, n));
             let (mut left, mut right) = (vec![Vec::new(); n], vec![Vec::new(); m]);
             for (piece, &width) in widths.iter().enumerate() {
