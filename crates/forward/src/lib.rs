@@ -31,7 +31,7 @@ pub use network::{Network, Shape};
 pub use not_runnable::NotRunnable;
 pub use observation::{ALL_TAPS, Image, Observation, ObserveError, Observer, Recorder, Subject};
 pub use prompts::{PROMPTS_SCHEMA, Prompt, PromptSet};
-pub use reading::predictions;
+pub use reading::{next_logits, predictions};
 pub use responder::{Answer, FinishReason, Responder, Sampling};
 pub use sampling::{MAX_DISTRIBUTION_BYTES, Options, Reply, Request, Sampler};
 pub use scoring::{LocalScorer, SCORED_TOKENS, Score, ScoreError, Scored, Scorer};

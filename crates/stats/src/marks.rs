@@ -5,6 +5,7 @@
 //! it is what is published and used; it is no test, and its p-value is marked as asymptotic so that nothing can conclude from it.
 
 use crate::chernoff::least;
+use crate::exchangeable::detectable;
 use crate::tails::{ln_beta_sf, ln_binomial_sf, ln_complement, ln_gamma, ln_gamma_sf, ln_normal_sf};
 use crate::{InputError, NullDistribution, PValue};
 
@@ -174,6 +175,12 @@ pub fn stopped(values: &[f64], law: Law) -> Result<PValue, InputError> {
         Law::Exponential => 0.0,
     };
     Ok(PValue::new(-ln_ratio, NullDistribution::Bound { of: "Ville, uniform mixture" }))
+}
+
+/// Distinct things that would be needed to reject at `alpha` with probability `power`, if a `z` of `n` of them grows with the root of their number;
+/// [`detectable`] standard deviations. `None` below one: what is seen may as well be nothing.
+pub fn needed(z: f64, n: usize, alpha: f64, power: f64) -> Option<u64> {
+    (z >= 1.0).then(|| (n as f64 * (detectable(alpha, power) / z).powi(2)).ceil() as u64)
 }
 
 /// The normal approximation of a weighted sum, for tables: what the bound costs.

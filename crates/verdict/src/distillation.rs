@@ -4,13 +4,14 @@ use crate::StrongestP;
 use crate::derivation::{p_in_brackets, probability};
 use crate::wording::{Wording, WordingError, fill};
 use evidence::{Card, MarkEvidence, MarkTest, Observation, Outcome, Question, Together, TwinEvidence};
-use stats::exchangeable::detectable;
 use stats::{EValue, NullDistribution, PValue};
 
 /// The level of the declared primary test: one false rejection in a million suspects that did not depend on what was released.
 pub const LOG10_LEVEL: f64 = -6.0;
 /// Between this and [`LOG10_LEVEL`] there is neither evidence nor its absence.
 const LOG10_SUGGESTIVE: f64 = -3.0;
+/// How often a sufficient number of pairs under a key would reject.
+const POWER: f64 = 0.9;
 /// A check that rejects here has failed: the released replies differ from their twins whoever looks at them.
 const LOG10_CHECK: f64 = -3.0;
 
@@ -159,27 +160,19 @@ fn marked(marks: &MarkEvidence, p: &PValue, level: &str, wording: &Wording) -> R
     let words = &wording.distillation_marks;
     let z = |test: &MarkTest| if test.weighted_z > test.z { test.weighted_z } else { test.z };
     let tests = [&marks.texts, &marks.reading].into_iter().flatten();
-    let Some(test) = tests.max_by(|a, b| z(a).total_cmp(&z(b))) else {
-        return Ok(Answer::Inconclusive { why: words.power.clone(), helps: words.helps_none.clone() });
-    };
-    let (z, pairs) = (z(test), test.n.to_string());
+    let best = tests.max_by(|a, b| z(a).total_cmp(&z(b)));
+    let (z, n) = best.map_or((0.0, 0), |test| (z(test), test.n));
+    let pairs = n.to_string();
     if p.log10() <= LOG10_LEVEL {
         let values = [("z", format!("{z:.1}")), ("pairs", pairs), ("p", probability(p))];
         return Ok(Answer::Supports(fill(&words.supports, &values.each_ref().map(|(name, value)| (*name, value.as_str())))?));
     }
     let why = fill(&words.power, &[("level", level), ("p", &p_in_brackets(p)), ("pairs", &pairs)])?;
-    let helps = match needed(z, test.n) {
+    let helps = match stats::marks::needed(z, n, 10f64.powf(LOG10_LEVEL), POWER) {
         Some(needed) => fill(&words.helps_power, &[("needed", &needed.to_string()), ("pairs", &pairs)])?,
         None => words.helps_none.clone(),
     };
     Ok(Answer::Inconclusive { why, helps })
-}
-
-/// Pairs that would be needed at the level with a probability of .9, if `z` grows with the root of their number; `None` where nothing grows.
-fn needed(z: f64, pairs: usize) -> Option<u64> {
-    let asked = detectable(10f64.powf(LOG10_LEVEL), 0.9);
-    // Below one standard deviation the excess may as well be none.
-    (z >= 1.0).then(|| (pairs as f64 * (asked / z).powi(2)).ceil() as u64)
 }
 
 /// Why the number is worth nothing: the base, or replies that went to others, show it too.

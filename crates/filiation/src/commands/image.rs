@@ -2,30 +2,32 @@
 
 use crate::Error;
 use crate::cli::lineage::Image as Args;
-use crate::endpoint::{bare, is_url, mode, refuse_options, reply, session};
+use crate::endpoint::{bare, is_url, mode, reply};
 use crate::models::open_weights;
 use crate::one_finding::observe_and_print;
 use crate::printer::Printer;
 use crate::progress::Progress;
+use crate::suspect::Suspect;
 use evidence::{PartialLogits, Records, partial_image_tokens};
 use forward::observation::image;
-use forward::{Chat, Image, Network, NotRunnable, ObserveError, Taps, Tokenizer, Wanted};
+use forward::{Chat, Image, Network, NotRunnable, ObserveError, Tokenizer, next_logits};
 use lab::dialogues::Dialogues;
-use probe::{Ask, Reply, Session};
+use probe::{Ask, Reply};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use sources::canonical::Canonical;
 use sources::{FormatError, Model};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+
+/// Ids by the texts that name them.
+type Tokens = BTreeMap<String, u32>;
 
 /// Raises a token above all that are not raised: the most that OpenAI's servers take, and further than logits of a model spread.
 const BIAS: f64 = 100.0;
 
 pub(crate) fn run(args: &Args, printer: &Printer, progress: &Progress) -> Result<(), Error> {
     let dialogues = Dialogues::shipped().map_err(lab::LabError::from)?;
-    let chat = args.suspect.chat.as_deref().map_or_else(|| Ok(dialogues.chat.clone()), Chat::named)?;
     let prompts: Vec<String> = (0..args.n).map(|index| dialogues.prompt(args.seed, index)).collect();
     let reference = open_weights(&args.reference, progress)?;
     let shape = Network::open(&reference).map_err(|why| refused(&reference, why))?.shape();
@@ -38,15 +40,16 @@ pub(crate) fn run(args: &Args, printer: &Printer, progress: &Progress) -> Result
     let ids: Vec<u32> = tokens.values().copied().collect();
     let controls = args.control.iter().map(|path| control(path, &tokens, progress)).collect::<Result<_, _>>()?;
     let reference = image_at(&reference, &ids)?;
-    let vectors = if is_url(&args.suspect.suspect) {
-        asked(args, &tokens, &prompts, &chat, progress)?
-    } else {
-        refuse_options(&args.suspect.endpoint, "suspect")?;
-        let suspect = open_weights(Path::new(&args.suspect.suspect), progress)?;
-        // Its own ids of the same tokens.
-        let ids = ids_of(&suspect, &tokens)?;
-        heard(&suspect, &ids, &prompts, &chat)?
+    if is_url(&args.suspect.suspect) {
+        check_budget(args, tokens.len())?;
+    }
+    let what = json!({ "ask": "logits", "tokens": tokens.len(), "topLogprobs": args.top_logprobs, "seed": args.seed });
+    let suspect = Suspect::open(&args.suspect, what, &dialogues.chat, progress)?;
+    let vectors = match suspect.model() {
+        Some(model) => heard(model, &tokens, &prompts, suspect.chat(), progress)?,
+        None => asked(args, &suspect, &tokens, &prompts, progress)?,
     };
+    suspect.note_transcript(progress)?;
     let partial = PartialLogits { vectors, reference, controls };
     observe_and_print(
         "logits.partial-image",
@@ -61,7 +64,7 @@ fn refused(model: &Model, why: NotRunnable) -> Error {
 }
 
 /// Tokens that one text names, without the mark of a space before it, which servers show in their own ways; with their ids.
-fn named(model: &Model) -> Result<BTreeMap<String, u32>, Error> {
+fn named(model: &Model) -> Result<Tokens, Error> {
     let tokenizer = Tokenizer::of(model).map_err(|why| refused(model, why))?;
     let vocabulary = Network::open(model).map_err(|why| refused(model, why))?.shape().vocabulary;
     let mut named: BTreeMap<String, Option<u32>> = BTreeMap::new();
@@ -76,7 +79,7 @@ fn named(model: &Model) -> Result<BTreeMap<String, u32>, Error> {
 }
 
 /// So many tokens, those of the smallest SHA-256 of their texts.
-fn chosen(model: &Model, n: usize, least: usize) -> Result<BTreeMap<String, u32>, Error> {
+fn chosen(model: &Model, n: usize, least: usize) -> Result<Tokens, Error> {
     let named = named(model)?;
     if n < least || named.len() < least {
         let found = format!("{n} of {} whose text names them", named.len());
@@ -90,7 +93,7 @@ fn chosen(model: &Model, n: usize, least: usize) -> Result<BTreeMap<String, u32>
 }
 
 /// A model's own ids of these tokens, in their order.
-fn ids_of(model: &Model, tokens: &BTreeMap<String, u32>) -> Result<Vec<u32>, Error> {
+fn ids_of(model: &Model, tokens: &Tokens) -> Result<Vec<u32>, Error> {
     let named = named(model)?;
     let ids: Vec<u32> = tokens.keys().filter_map(|text| named.get(text).copied()).collect();
     if ids.len() < tokens.len() {
@@ -100,7 +103,7 @@ fn ids_of(model: &Model, tokens: &BTreeMap<String, u32>) -> Result<Vec<u32>, Err
     Ok(ids)
 }
 
-fn control(path: &Path, tokens: &BTreeMap<String, u32>, progress: &Progress) -> Result<(String, Image), Error> {
+fn control(path: &Path, tokens: &Tokens, progress: &Progress) -> Result<(String, Image), Error> {
     let model = open_weights(path, progress)?;
     let ids = ids_of(&model, tokens)?;
     Ok((path.display().to_string(), image_at(&model, &ids)?))
@@ -116,91 +119,70 @@ fn image_at(model: &Model, ids: &[u32]) -> Result<Image, Error> {
     }
 }
 
-/// Logits of some tokens at the last position of every sequence.
-struct Last<'a> {
-    ids: &'a [u32],
-    logits: Vec<Mutex<Vec<f64>>>,
-}
-
-impl Taps for Last<'_> {
-    fn wanted(&self) -> Wanted {
-        Wanted { logits: true, ..Wanted::default() }
-    }
-
-    fn logit_positions(&self, _: usize, n: usize) -> Vec<usize> {
-        vec![n - 1]
-    }
-
-    fn logits(&self, sequence: usize, _: usize, values: &[f32]) {
-        if let Ok(mut logits) = self.logits[sequence].lock() {
-            *logits = self.ids.iter().map(|&id| f64::from(values[id as usize])).collect();
-        }
-    }
-}
-
-/// What a model on this machine says.
-fn heard(model: &Model, ids: &[u32], prompts: &[String], chat: &Chat) -> Result<Vec<Vec<f64>>, Error> {
+/// What a model on this machine says, by its own ids of the tokens.
+fn heard(model: &Model, tokens: &Tokens, prompts: &[String], chat: &Chat, progress: &Progress) -> Result<Vec<Vec<f64>>, Error> {
+    let ids = ids_of(model, tokens)?;
     let network = Network::open(model).map_err(|why| refused(model, why))?;
     let tokenizer = Tokenizer::of(model).map_err(|why| refused(model, why))?;
     let sequences: Vec<Vec<u32>> =
         prompts.iter().map(|prompt| chat.asked_ids(&tokenizer, prompt)).collect::<Result<_, _>>().map_err(|why| refused(model, why))?;
-    let last = Last { ids, logits: sequences.iter().map(|_| Mutex::default()).collect() };
-    network.run(&sequences, &last, &|_| ())?;
-    Ok(last.logits.into_iter().map(|logits| logits.into_inner().unwrap_or_default()).collect())
+    let phase = progress.steps("running the suspect", prompts.len() as u64);
+    let logits = next_logits(&network, &sequences, &ids, &|n| phase.advance(n))?;
+    Ok(logits.into_iter().map(|logits| logits.into_iter().map(f64::from).collect()).collect())
 }
 
-/// What an endpoint says: batches of tokens that a bias raises into view, each with the first token, which joins them.
-fn asked(
-    args: &Args,
-    tokens: &BTreeMap<String, u32>,
-    prompts: &[String],
-    chat: &Chat,
-    progress: &Progress,
-) -> Result<Vec<Vec<f64>>, Error> {
-    let shown = args.top_logprobs as usize;
-    if shown < 2 {
-        return Err(Error::Usage { message: format!("top log-probabilities: found {shown}, expected at least 2"), hint: None });
-    }
-    let all: Vec<(&String, u32)> = tokens.iter().map(|(text, &id)| (text, id)).collect();
-    let Some((anchor, others)) = all.split_first() else { return Ok(Vec::new()) };
-    let batches: Vec<&[(&String, u32)]> = others.chunks(shown - 1).collect();
-    let needed = (batches.len() * prompts.len()) as u64;
-    if args.suspect.endpoint.budget_requests.is_some_and(|budget| budget < needed) {
-        let message = format!(
-            "requests: found a budget of {}, expected at least {needed}, {} for each of {} prompts",
-            args.suspect.endpoint.budget_requests.unwrap_or_default(),
-            batches.len(),
-            prompts.len()
-        );
+/// Questions to a prompt: batches of tokens that a bias raises into view, each with the first token, which joins them.
+fn questions(args: &Args, tokens: usize) -> u64 {
+    tokens.saturating_sub(1).div_ceil(args.top_logprobs.saturating_sub(1).max(1) as usize) as u64
+}
+
+/// Before anything is paid for.
+fn check_budget(args: &Args, tokens: usize) -> Result<(), Error> {
+    if args.top_logprobs < 2 {
         return Err(Error::Usage {
-            message,
-            hint: Some("fewer `--n`, or more `--top-logprobs` where the server gives them, need fewer".into()),
+            message: format!("top log-probabilities: found {}, expected at least 2", args.top_logprobs),
+            hint: None,
         });
     }
-    let what = json!({ "ask": "logits", "chat": chat, "tokens": tokens.len(), "topLogprobs": shown, "seed": args.seed });
-    let mut session = session(&args.suspect.suspect, &args.suspect.endpoint, "suspect", what)?;
-    let phase = progress.steps("asking the suspect", needed);
-    let mut vectors = Vec::with_capacity(prompts.len());
-    for (place, prompt) in prompts.iter().enumerate() {
+    let (each, prompts) = (questions(args, tokens), args.n);
+    let needed = each * prompts;
+    match args.suspect.endpoint.budget_requests.filter(|budget| *budget < needed) {
+        None => Ok(()),
+        Some(budget) => Err(Error::Usage {
+            message: format!("requests: found a budget of {budget}, expected at least {needed}, {each} for each of {prompts} prompts"),
+            hint: Some("fewer `--n`, or more `--top-logprobs` where the server gives them, need fewer".into()),
+        }),
+    }
+}
+
+/// What an endpoint says.
+fn asked(args: &Args, suspect: &Suspect, tokens: &Tokens, prompts: &[String], progress: &Progress) -> Result<Vec<Vec<f64>>, Error> {
+    let all: Vec<(&String, u32)> = tokens.iter().map(|(text, &id)| (text, id)).collect();
+    let Some((anchor, others)) = all.split_first() else { return Ok(Vec::new()) };
+    let phase = progress.steps("asking the suspect", questions(args, tokens.len()) * args.n);
+    let of_prompt = |(place, prompt): (usize, &String)| {
         let mut vector = vec![0.0];
-        for (batch, tokens) in batches.iter().enumerate() {
-            let raised: Vec<&(&String, u32)> = std::iter::once(anchor).chain(tokens.iter()).collect();
-            let mut ask = Ask::new(mode(Some(args.mode)), 0.0, 1);
-            ask.top_logprobs = Some(raised.len() as u32);
-            ask.logit_bias = raised.iter().map(|(_, id)| (*id, BIAS)).collect();
-            let said = said(&mut session, &format!("{place}/{batch}"), prompt, chat, &ask, &raised)?;
-            vector.extend(said[1..].iter().map(|value| value - said[0]));
+        for (batch, tokens) in others.chunks(args.top_logprobs as usize - 1).enumerate() {
+            let raised: Vec<&(&String, u32)> = std::iter::once(anchor).chain(tokens).collect();
+            let ask = Ask {
+                top_logprobs: Some(raised.len() as u32),
+                logit_bias: raised.iter().map(|(_, id)| (*id, BIAS)).collect(),
+                ..Ask::new(mode(Some(args.mode)), 0.0, 1)
+            };
+            let id = format!("{place}/{batch}");
+            let answer = suspect.in_session(|session| reply(session, &id, prompt, suspect.chat(), &ask));
+            let said = answer.transpose()?.map_or_else(|| Ok(Vec::new()), |answer| said(answer, &id, &raised))?;
+            vector.extend(said.iter().skip(1).map(|value| value - said[0]));
             phase.advance(1);
         }
-        vectors.push(vector);
-    }
-    Ok(vectors)
+        Ok(vector)
+    };
+    prompts.iter().enumerate().map(of_prompt).collect()
 }
 
 /// Log-probabilities of the tokens that were raised, in their order.
-fn said(session: &mut Session, id: &str, prompt: &str, chat: &Chat, ask: &Ask, raised: &[&(&String, u32)]) -> Result<Vec<f64>, Error> {
-    let Reply { tokens, .. } = reply(session, id, prompt, chat, ask)?;
-    let first = tokens.and_then(|tokens| tokens.into_iter().next());
+fn said(answer: Reply, id: &str, raised: &[&(&String, u32)]) -> Result<Vec<f64>, Error> {
+    let first = answer.tokens.and_then(|tokens| tokens.into_iter().next());
     let shown: BTreeMap<String, f64> =
         first.map(|first| first.top.into_iter().map(|(text, logprob)| (bare(&text).to_owned(), logprob)).collect()).unwrap_or_default();
     let of = |(text, _): &&(&String, u32)| {

@@ -102,7 +102,8 @@ impl RecordMethod for PartialImage {
             nearest = Some(nearest.map_or(1.0 - outside, |most| if 1.0 - outside > most { 1.0 - outside } else { most }));
         }
         let beside = match nearest {
-            Some(nearest) => format!("; of the image of the nearest of {} controls {:.1} %", controls.len(), 100.0 * nearest),
+            Some(nearest) if controls.len() == 1 => format!("; inside the image of the control {:.1} %", 100.0 * nearest),
+            Some(nearest) => format!("; inside the image of the nearest of {} controls {:.1} %", controls.len(), 100.0 * nearest),
             None => "; no control says what independent models give".into(),
         };
         let words = format!(

@@ -312,10 +312,9 @@ mod tests {
     fn the_reference_is_held_against_the_spread_of_the_controls() {
         // scipy 1.17.1: c = [.5, .52, .57]; t = (.7 - mean(c)) / (std(c, ddof=1) * sqrt(1 + 1/3)); log10(scipy.stats.t.sf(t, 2))
         let found = beyond(&[0.7, 0.5, 0.52, 0.57]).unwrap();
-        assert!((found.t - 4.083_267_922_029_726_5).abs() < 1e-9 && (found.p_value.log10() - LOG10_P_OF_THREE).abs() < 1e-9);
+        assert!((found.t - 4.083_267_922_029_726_5).abs() < 1e-9 && (found.p_value.log10() + 1.560_120_005_535_468).abs() < 1e-9);
         assert!(beyond(&[0.7, 0.5, 0.5]).is_none() && beyond(&[f64::NEG_INFINITY, 0.5, 0.6]).is_none());
     }
-    const LOG10_P_OF_THREE: f64 = -1.560_120_005_535_468;
 
     #[test]
     fn too_few_prompts_or_controls_are_said() {

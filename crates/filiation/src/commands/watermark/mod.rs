@@ -213,11 +213,10 @@ fn as_text(id: &str, texts: usize, evidence: &MarkEvidence) -> String {
     line("scheme", &evidence.scheme);
     line("key, SHA-256", evidence.key_digest.get(..32).unwrap_or_default());
     line("texts", &texts.to_string());
-    let named = [("its texts", &evidence.texts), ("what it predicts", &evidence.reading)];
-    for (label, test) in named.into_iter().filter_map(|(label, test)| Some((label, test.as_ref()?))) {
+    if let Some(test) = &evidence.texts {
         let expected = format!("{:.1} under another key on average", test.expected);
         line(
-            label,
+            "its texts",
             &format!("{} distinct pairs, sum {:.1}, {expected}; {} of {} places dropped", test.n, test.sum, test.dropped, test.places),
         );
         for (name, z, p) in rows(test) {
@@ -252,7 +251,6 @@ fn as_json(id: &str, texts: usize, evidence: Option<&MarkEvidence>, why: Option<
         "scheme": evidence.map(|e| e.scheme.clone()),
         "keyDigest": evidence.map(|e| e.key_digest.clone()),
         "closed": evidence.and_then(|e| e.texts.as_ref()).map(test),
-        "reading": evidence.and_then(|e| e.reading.as_ref()).map(test),
         "pValue": evidence.map(|e| p(e.p_value)),
     })
 }
