@@ -4,7 +4,7 @@ use crate::{FormatError, SourceError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
 /// A line holds a prompt and some replies.
@@ -31,8 +31,14 @@ impl<'a> Lines<'a> {
     pub fn next_line(&mut self) -> Result<Option<String>, SourceError> {
         let mut line = Vec::new();
         let read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
-        let n = read.map_err(|error| SourceError::Io { path: self.path.to_owned(), action: "read", error })?;
         let refused = |error: FormatError| Err(error.at(self.path));
+        let n = match read {
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {
+                return refused(FormatError::new("path", "a folder", "a file of JSON lines"));
+            }
+            Err(error) => return Err(SourceError::Io { path: self.path.to_owned(), action: "read", error }),
+        };
         if n as u64 == MAX_LINE_BYTES {
             return refused(FormatError::new("line", format!("{n} bytes"), format!("fewer than {MAX_LINE_BYTES}")));
         }
@@ -63,4 +69,16 @@ impl<'a> Lines<'a> {
 pub fn write_line(writer: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
     serde_json::to_writer(&mut *writer, value)?;
     writer.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_no_file_of_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = std::fs::File::open(folder.path()).unwrap();
+        let error = super::Lines::new(&opened, folder.path()).next_line().unwrap_err().to_string();
+        assert!(error.ends_with("path: found a folder, expected a file of JSON lines"), "{error}");
+    }
 }
